@@ -1,0 +1,6 @@
+"""Semantic segmentation."""
+
+from visuite.seg import registry
+from visuite.seg.version import __version__
+
+__all__ = ["__version__", "registry"]
