@@ -1,0 +1,84 @@
+"""Batches for a training loop, from any (epoch, batch) on, without reading the data before it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+from torch.utils.data import BatchSampler, DataLoader, Sampler
+
+from visuite.engine.dataset.sampler import InfiniteSampler
+from visuite.engine.dataset.seeding import SampleKey, kept_generators
+
+
+class KeyedBatchSampler(Sampler[list[int]]):
+    """Turn the indices of a batch sampler into `SampleKey`s, starting at a given batch.
+
+    The loader iterates this object, so that skipping costs index arithmetic and no loading.
+    """
+
+    def __init__(self, batch_sampler: Any, seed: int) -> None:
+        self.batch_sampler = batch_sampler
+        self.seed = seed
+        self.epoch = 0
+        self.skip = 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        skip, self.skip = self.skip, 0
+        sampler = getattr(self.batch_sampler, "sampler", None)
+        if isinstance(sampler, InfiniteSampler) and isinstance(self.batch_sampler, BatchSampler):
+            sampler.skip_to(skip * self.batch_sampler.batch_size)
+            skip = 0
+        for batch in itertools.islice(self.batch_sampler, skip, None):
+            yield [key if isinstance(key, SampleKey) else SampleKey(key, self.seed, self.epoch) for key in batch]
+
+    def __len__(self) -> int:
+        return len(self.batch_sampler)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "batch_sampler":  # while unpickling, before there is one
+            raise AttributeError(name)
+        return getattr(self.batch_sampler, name)
+
+
+def set_epoch(loader: Any, epoch: int) -> None:
+    """Tell a loader's samplers, and the keys they hand out, which epoch begins."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    if isinstance(batch_sampler, KeyedBatchSampler):
+        batch_sampler.epoch = epoch
+    for owner in (getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None)):
+        if callable(getattr(owner, "set_epoch", None)):
+            owner.set_epoch(epoch)
+
+
+def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
+    """Iterate over the batches of one epoch from batch `start` on.
+
+    A loader that was not built here cannot be told where to start: its first batches are read and dropped.
+    """
+    set_epoch(loader, epoch)
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    if isinstance(batch_sampler, KeyedBatchSampler):
+        batch_sampler.skip = start
+        return iter(loader)
+    with kept_generators():  # torch draws a seed per iterator from the global generator, which a resumed run does once more
+        batches = iter(loader)
+    return itertools.islice(batches, start, None)
+
+
+def endless_batches(loader: DataLoader, start: int = 0) -> Iterator[Any]:
+    """Iterate over batches epoch after epoch, from batch `start` of the whole run on."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    if isinstance(getattr(batch_sampler, "sampler", None), InfiniteSampler):
+        yield from epoch_batches(loader, 0, start)
+        return
+    epoch, offset = divmod(start, len(loader)) if start else (0, 0)
+    for now in itertools.count(epoch):
+        empty = True
+        for batch in epoch_batches(loader, now, offset):
+            empty = False
+            yield batch
+        if empty and not offset:
+            raise ValueError("the training data loader has no batch: the data set is empty, or smaller than a batch with drop_last")
+        offset = 0

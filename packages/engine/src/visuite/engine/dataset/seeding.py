@@ -1,0 +1,112 @@
+"""The randomness of a sample: a function of (seed, epoch, index), in whatever process it is made.
+
+Samplers hand out `SampleKey`s, integers that also bear the seed and the epoch. The outermost
+`__getitem__` of a data set opens `sample_randomness(key)`; inside, the global generators of `random`,
+`numpy.random` and torch are that sample's own, so that a transform just draws from them. After it they
+are what they were: loading in the main process does not disturb the model's randomness.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+
+class SampleKey(int):
+    """An index that bears the seed and the epoch which its sample's randomness comes from."""
+
+    seed: int
+    epoch: int
+
+    def __new__(cls, index: int, seed: int, epoch: int) -> SampleKey:
+        key = super().__new__(cls, index)
+        key.seed, key.epoch = seed, epoch
+        return key
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SampleKey, (int(self), self.seed, self.epoch)
+
+    def __repr__(self) -> str:
+        return f"SampleKey({int(self)}, seed={self.seed}, epoch={self.epoch})"
+
+
+def mix(*numbers: int) -> int:
+    """Return 64 well-mixed bits of some integers (the finaliser of splitmix64 over a running sum)."""
+    mask = (1 << 64) - 1
+    state = 0
+    for number in numbers:
+        state = (state + (number & mask) + 0x9E3779B97F4A7C15) & mask
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & mask
+        state ^= state >> 31
+    return state
+
+
+def seed_generators(seed: int) -> None:
+    """Seed `random`, `numpy.random` and torch's CPU generator with 64 bits."""
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    torch.default_generator.manual_seed(seed & 0x7FFFFFFFFFFFFFFF)
+
+
+@contextmanager
+def kept_generators() -> Iterator[None]:
+    """Leave the global CPU generators after the block as they were before it."""
+    states = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.default_generator.set_state(states[2])
+
+
+@contextmanager
+def sample_randomness(key: int) -> Iterator[int]:
+    """Inside the block the global generators are those of one sample; yields the plain index.
+
+    A plain integer opens nothing: a data set that is asked by hand, or by a wrapper that has opened
+    the block already, draws from the generators as they stand.
+    """
+    if not isinstance(key, SampleKey):
+        yield int(key)
+        return
+    with kept_generators():
+        seed_generators(mix(key.seed, key.epoch, int(key)))
+        yield int(key)
+
+
+class SeededDataset(Dataset):
+    """Give a data set that knows nothing of sample keys (torchvision's, a list) its samples' own randomness.
+
+    Everything but `__getitem__` is the data set's own.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.__dict__["dataset"] = dataset
+
+    def __getitem__(self, key: int) -> Any:
+        with sample_randomness(key) as index:
+            return self.dataset[index]
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "dataset":  # while unpickling, before there is one
+            raise AttributeError(name)
+        return getattr(self.dataset, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.dataset, name, value)
+
+
+def worker_init_fn(worker_id: int, num_workers: int, rank: int, seed: int, disable_subprocess_warning: bool = False) -> None:
+    """Seed a loader's worker; what its samples draw does not depend on it (see `sample_randomness`)."""
+    seed_generators(mix(seed, rank, worker_id))

@@ -1,0 +1,29 @@
+"""The run: its parts, its loops, its checkpoints."""
+
+from visuite.engine.runner.build import build_dataloader, build_evaluator, build_param_schedulers
+from visuite.engine.runner.checkpointer import Checkpointer
+from visuite.engine.runner.environment import set_randomness
+from visuite.engine.runner.log_processor import LogProcessor
+from visuite.engine.runner.loops import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop, TestLoop, TrainLoop, ValLoop
+from visuite.engine.runner.runner import Runner
+from visuite.engine.runner.spec import RunnerSpec
+from visuite.engine.runner.strategy import DDPStrategy, SingleDeviceStrategy
+
+__all__ = [
+    "BaseLoop",
+    "Checkpointer",
+    "DDPStrategy",
+    "EpochBasedTrainLoop",
+    "IterBasedTrainLoop",
+    "LogProcessor",
+    "Runner",
+    "RunnerSpec",
+    "SingleDeviceStrategy",
+    "TestLoop",
+    "TrainLoop",
+    "ValLoop",
+    "build_dataloader",
+    "build_evaluator",
+    "build_param_schedulers",
+    "set_randomness",
+]

@@ -1,0 +1,244 @@
+"""Checkpoints of a run: whole, plain and found again.
+
+A checkpoint holds tensors and plain values only, so that it loads with `weights_only=True`; it appears
+under its name in one step, when all of it is on the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from visuite.engine.dist import all_gather_object, barrier, get_rank, is_main_process
+from visuite.engine.fileio import atomic_write
+from visuite.engine.logging import print_log
+from visuite.engine.model import is_model_wrapper
+from visuite.engine.model.checkpoint_io import (
+    get_state_dict,
+    load_state_dict,
+    read_checkpoint,
+    revise_keys as apply_revisions,
+    weights_to_cpu,
+)
+from visuite.engine.optim import OptimWrapper, OptimWrapperDict
+from visuite.engine.runner.environment import generator_states, restore_generators
+
+if TYPE_CHECKING:
+    from visuite.engine.runner.runner import Runner
+
+#: The text file that names the newest checkpoint of a folder.
+LAST_CHECKPOINT = "last_checkpoint"
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as nested lists, dicts, tuples, numbers and strings (tensors stay), text where nothing else fits."""
+    if isinstance(value, (str, int, float, bool, bytes, type(None), torch.Tensor)):
+        return value
+    if isinstance(value, Mapping):
+        return {to_plain(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(to_plain(item) for item in value)
+    if isinstance(value, (list, set, frozenset, range)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return to_plain(value.tolist())
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value)
+
+
+def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
+    """Return the model inside its wrappers."""
+    while is_model_wrapper(model):
+        model = model.module
+    return model
+
+
+class Checkpointer:
+    """Write and read a run's state.
+
+    Args:
+        runner: Whose state it is.
+    """
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner = runner
+
+    # ------------------------------------------------------------------ writing
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: Mapping[str, Any] | None = None,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Write a checkpoint of this moment; every rank must call it.
+
+        Raises:
+            OSError: the file cannot be written; what was there before stays.
+        """
+        checkpoint = self._collect(save_optimizer, save_param_scheduler, dict(meta or {}))
+        self.runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        if is_main_process():
+            with atomic_write(path, backend_args=backend_args) as file:
+                torch.save(checkpoint, file)
+        barrier()
+
+    def _collect(self, save_optimizer: bool, save_param_scheduler: bool, meta: dict[str, Any]) -> dict[str, Any]:
+        runner = self.runner
+        checkpoint: dict[str, Any] = {
+            "meta": {
+                **to_plain(meta),
+                **runner.train_loop.position(),
+                "cfg": runner.cfg.pretty_text,
+                "seed": runner.seed,
+                "experiment_name": runner.experiment_name,
+                "time": time.strftime("%Y%m%d_%H%M%S"),
+                "world_size": runner.world_size,
+                "dataset_meta": to_plain(getattr(runner.train_dataloader.dataset, "metainfo", None)),
+            },
+            "state_dict": weights_to_cpu(get_state_dict(unwrapped(runner.model))),
+            "message_hub": runner.message_hub.state_dict(),
+            "generators": all_gather_object(generator_states()),
+        }
+        if save_optimizer:
+            checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
+            checkpoint["gradients"] = _each_wrapper(runner.optim_wrapper, lambda one: one.pending_gradients())
+        if save_param_scheduler:
+            checkpoint["param_schedulers"] = _each_scheduler(runner.param_schedulers)
+        return checkpoint
+
+    def point_at(self, path: str) -> None:
+        """Write down in `work_dir` which checkpoint is the newest, wherever it lies."""
+        with atomic_write(Path(self.runner.work_dir, LAST_CHECKPOINT)) as file:
+            file.write(str(path).encode())
+
+    # ------------------------------------------------------------------ reading
+
+    def load(
+        self,
+        path: str,
+        *,
+        map_location: Any = "cpu",
+        strict: bool = False,
+        revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
+    ) -> dict[str, Any]:
+        """Load a checkpoint's weights into the model and return the whole checkpoint.
+
+        Raises:
+            FileNotFoundError: no such file.
+            RuntimeError: with `strict`, weights that do not fit, in a short summary.
+        """
+        checkpoint = read_checkpoint(path, map_location=map_location)
+        self.runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
+        weights = checkpoint.get("state_dict", checkpoint)
+        load_state_dict(unwrapped(self.runner.model), apply_revisions(weights, revise_keys), strict=strict)
+        print_log(f"weights loaded from {path}", self.runner.logger)
+        return checkpoint
+
+    def resume(
+        self,
+        path: str,
+        *,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: Any = "cpu",
+    ) -> None:
+        """Continue from a checkpoint: weights, optimizer, schedulers, position, history and randomness."""
+        runner = self.runner
+        checkpoint = self.load(path, map_location=map_location, strict=True)
+        meta = checkpoint.get("meta", {})
+        runner.train_loop.restore(meta)
+        if resume_optimizer and "optimizer" in checkpoint:
+            runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
+            _restore_gradients(runner.optim_wrapper, checkpoint.get("gradients"))
+        if resume_param_scheduler and checkpoint.get("param_schedulers"):
+            _restore_schedulers(runner.param_schedulers, checkpoint["param_schedulers"])
+        if "message_hub" in checkpoint:
+            runner.message_hub.load_state_dict(checkpoint["message_hub"])
+        states = checkpoint.get("generators") or []
+        if len(states) == runner.world_size:
+            restore_generators(states[get_rank()])
+        print_log(f"resumed from {path}: epoch {runner.epoch}, iteration {runner.iter}", runner.logger)
+
+    def seed_of(self, path: str) -> int | None:
+        """Return the seed that a checkpoint was trained with, saying so where this run is fixed to another."""
+        seed = read_checkpoint(path).get("meta", {}).get("seed")
+        if seed is not None and self.runner.seed_was_given and seed != self.runner.seed:
+            print_log(
+                f"the checkpoint was trained with seed {seed}; this run uses {self.runner.seed} as configured, so the "
+                "order and the augmentation of the data are others than those of an uninterrupted run",
+                self.runner.logger,
+                logging.WARNING,
+            )
+        return seed
+
+    def find_latest(self) -> str | None:
+        """Return the newest checkpoint that reads whole, saying which damaged ones were passed over."""
+        for path in candidates(Path(self.runner.work_dir)):
+            fault = damage(path)
+            if fault is None:
+                return str(path)
+            print_log(f"{path} is damaged ({fault}); trying the checkpoint before it", self.runner.logger, logging.WARNING)
+        return None
+
+
+def candidates(work_dir: Path) -> list[Path]:
+    """Return the checkpoints to resume from, newest first: those beside the last one named, and in `work_dir`."""
+    folders = {work_dir}
+    pointer = work_dir / LAST_CHECKPOINT
+    if pointer.is_file():
+        folders.add(Path(pointer.read_text().strip()).parent)
+    files = {path.resolve() for folder in folders for path in folder.glob("*.pth") if not path.name.startswith("best_")}
+    return sorted(files, key=lambda path: path.stat().st_mtime_ns, reverse=True)
+
+
+def damage(path: Path) -> str | None:
+    """Say what is wrong with a checkpoint file, or None: its archive is complete and every part has its checksum."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        return f"{broken} has a wrong checksum" if broken else None
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        return str(error) or type(error).__name__
+
+
+def _each_wrapper(wrapper: OptimWrapper | OptimWrapperDict, read: Any) -> Any:
+    if isinstance(wrapper, OptimWrapperDict):
+        return {name: read(one) for name, one in wrapper.items()}
+    return read(wrapper)
+
+
+def _restore_gradients(wrapper: OptimWrapper | OptimWrapperDict, gradients: Any) -> None:
+    if isinstance(wrapper, OptimWrapperDict):
+        for name, one in wrapper.items():
+            _restore_gradients(one, (gradients or {}).get(name))
+    elif gradients is not None:
+        wrapper.restore_gradients(gradients)
+
+
+def _each_scheduler(schedulers: Any) -> Any:
+    if isinstance(schedulers, dict):
+        return {name: _each_scheduler(some) for name, some in schedulers.items()}
+    return [one.state_dict() for one in schedulers]
+
+
+def _restore_schedulers(schedulers: Any, states: Any) -> None:
+    if isinstance(schedulers, dict):
+        for name, some in schedulers.items():
+            _restore_schedulers(some, states[name])
+        return
+    if len(schedulers) != len(states):
+        raise ValueError(f"the checkpoint has {len(states)} parameter schedulers, this run has {len(schedulers)}")
+    for one, state in zip(schedulers, states, strict=True):
+        one.load_state_dict(state)

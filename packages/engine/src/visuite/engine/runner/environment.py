@@ -1,0 +1,98 @@
+"""The process that a run lives in: devices, ranks, threads and seeds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+from visuite.engine.dataset.seeding import mix, seed_generators
+from visuite.engine.dist import get_rank, init_dist, is_distributed, sync_random_seed
+from visuite.engine.logging import print_log
+from visuite.engine.utils import set_multi_processing
+
+
+def setup_environment(env_cfg: dict[str, Any], launcher: str) -> None:
+    """Apply `env_cfg`: cuDNN benchmarking, worker processes, the process group.
+
+    Args:
+        env_cfg: `cudnn_benchmark`, `mp_cfg` (`mp_start_method`, `opencv_num_threads`), `dist_cfg`
+            (`backend`, `timeout`), `resource_limit` of open files.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+    """
+    torch.backends.cudnn.benchmark = bool(env_cfg.get("cudnn_benchmark", False))
+    set_multi_processing(**{"distributed": launcher != "none", **env_cfg.get("mp_cfg", {})})
+    if launcher != "none" and not is_distributed():
+        init_dist(launcher, **env_cfg.get("dist_cfg", {"backend": "nccl"}))
+    _raise_file_limit(int(env_cfg.get("resource_limit", 4096)))
+
+
+def _raise_file_limit(wanted: int) -> None:
+    """Workers pass tensors as open files: raise the soft limit where the system has one."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = min(max(soft, wanted), hard) if hard != resource.RLIM_INFINITY else max(soft, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+
+
+def run_device(strategy: str | None = None) -> torch.device:
+    """Return the device of this process: its own GPU where there is one, else the CPU."""
+    if strategy is not None:
+        return torch.device(strategy)
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def set_randomness(seed: int | None, *, diff_rank_seed: bool = False, deterministic: bool = False) -> int:
+    """Seed every generator of this process and return the seed, drawn and shared by all ranks when None.
+
+    Args:
+        diff_rank_seed: Other numbers on every rank (the order of the data stays common).
+        deterministic: Ask torch for deterministic algorithms, with a warning where there is none.
+    """
+    seed = sync_random_seed() if seed is None else int(seed)
+    own = mix(seed, get_rank()) if diff_rank_seed else seed
+    seed_generators(own)
+    torch.cuda.manual_seed_all(own & 0x7FFFFFFFFFFFFFFF)
+    if deterministic:
+        if torch.backends.cudnn.benchmark:
+            print_log("cudnn_benchmark is switched off: its choices are not deterministic", "current", logging.WARNING)
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return seed
+
+
+def generator_states() -> dict[str, Any]:
+    """Return the state of every generator of this process, as tensors and plain values."""
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state()
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore_generators(states: dict[str, Any]) -> None:
+    """Set the generators of this process to what `generator_states` returned."""
+    version, words, gauss = states["python"]
+    random.setstate((version, tuple(words), gauss))
+    kind, keys, position, has_gauss, cached = states["numpy"]
+    np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    torch.set_rng_state(states["torch"].cpu())
+    cuda = [state.cpu() for state in states["cuda"]]
+    if cuda and torch.cuda.device_count() == len(cuda):
+        torch.cuda.set_rng_state_all(cuda)

@@ -1,0 +1,502 @@
+"""The run: parts, built once when first used, and verbs."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from visuite.engine.config import Config
+from visuite.engine.dist import broadcast_object_list, get_dist_info, is_distributed, is_main_process
+from visuite.engine.fileio import join_path
+from visuite.engine.hooks import Hook, HookList
+from visuite.engine.logging import MessageHub, MMLogger, print_log
+from visuite.engine.model.base_model import BaseModel
+from visuite.engine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
+from visuite.engine.registry import (
+    LOG_PROCESSORS,
+    MODELS,
+    RUNNERS,
+    VISUALIZERS,
+    DefaultScope,
+    config_path,
+    init_default_scope,
+)
+from visuite.engine.runner.build import build_dataloader, build_evaluator, build_loop, build_param_schedulers, build_train_loop
+from visuite.engine.runner.checkpointer import Checkpointer, unwrapped
+from visuite.engine.runner.environment import run_device, set_randomness, setup_environment
+from visuite.engine.runner.log_processor import LogProcessor
+from visuite.engine.runner.spec import RunnerSpec
+from visuite.engine.runner.strategy import SingleDeviceStrategy, choose_strategy
+from visuite.engine.utils import collect_env
+from visuite.engine.visualization import Visualizer
+
+
+@RUNNERS.register_module()
+class Runner:
+    """Train, validate and test a model.
+
+    Every argument is a config or a ready-made object. What a verb needs is built when it is first
+    needed, in a fixed order; see `RunnerSpec` for how the arguments depend on each other.
+
+    Args:
+        model: A model, or its config.
+        work_dir: Where logs, checkpoints and pictures go.
+        train_dataloader, val_dataloader, test_dataloader: The data.
+        train_cfg: `dict(by_epoch=True, max_epochs=...)`, `dict(by_epoch=False, max_iters=...)` or `dict(type=...)`.
+        val_cfg, test_cfg: Loop configs; `dict()` is the plain loop.
+        auto_scale_lr: `dict(enable=True, base_batch_size=...)` scales learning rates with the batch size.
+        optim_wrapper: The optimizer and how it is stepped.
+        param_scheduler: A scheduler config or a list.
+        val_evaluator, test_evaluator: Metrics.
+        default_hooks: Replaces default hooks by key; None removes one.
+        custom_hooks: Further hooks.
+        data_preprocessor: Used where the model's config has none.
+        load_from: A checkpoint to start from, or with `resume` to continue.
+        resume: Continue from `load_from`, or from the newest good checkpoint in `work_dir`.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+        env_cfg: `cudnn_benchmark`, `mp_cfg`, `dist_cfg`.
+        log_processor, log_level, visualizer: How the run tells of itself.
+        default_scope: The scope of unprefixed names.
+        randomness: `dict(seed=None, diff_rank_seed=False, deterministic=False)`.
+        experiment_name: By default the config file's name; the start time is added.
+        cfg: The whole config, kept in checkpoints and shown to trackers.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module | dict[str, Any],
+        work_dir: str,
+        train_dataloader: Any = None,
+        val_dataloader: Any = None,
+        test_dataloader: Any = None,
+        train_cfg: Any = None,
+        val_cfg: Any = None,
+        test_cfg: Any = None,
+        auto_scale_lr: dict[str, Any] | None = None,
+        optim_wrapper: Any = None,
+        param_scheduler: Any = None,
+        val_evaluator: Any = None,
+        test_evaluator: Any = None,
+        default_hooks: dict[str, Any] | None = None,
+        custom_hooks: list[Any] | None = None,
+        data_preprocessor: Any = None,
+        load_from: str | None = None,
+        resume: bool | str = False,
+        launcher: str = "none",
+        env_cfg: dict[str, Any] | None = None,
+        log_processor: Any = None,
+        log_level: str | int = "INFO",
+        visualizer: Any = None,
+        default_scope: str = "engine",
+        randomness: dict[str, Any] | None = None,
+        experiment_name: str | None = None,
+        cfg: dict[str, Any] | Config | None = None,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        self._start(RunnerSpec(**{**given, "env_cfg": env_cfg or {}, "randomness": randomness or {}}))
+
+    @classmethod
+    def from_cfg(cls, cfg: dict[str, Any] | Config) -> Self:
+        """Make a run from a whole config."""
+        cfg = copy.deepcopy(cfg)
+        if isinstance(cfg, Config):
+            cfg.import_custom_modules()
+        return cls(**vars(RunnerSpec.from_cfg(cfg)))
+
+    def _start(self, spec: RunnerSpec) -> None:
+        """Set up the process and what others write to while the parts are built."""
+        self.spec = spec
+        self.cfg = spec.cfg if isinstance(spec.cfg, Config) else Config(dict(spec.cfg or {}))
+        self.launcher = spec.launcher
+        setup_environment(spec.env_cfg, spec.launcher)
+        self.rank, self.world_size = get_dist_info()
+        self.distributed = is_distributed()
+        self.seed_was_given = spec.randomness.get("seed") is not None
+        self.set_randomness(**{"seed": None, **spec.randomness})
+        self.timestamp = self._common_timestamp()
+        self.work_dir = str(Path(spec.work_dir).expanduser().absolute())
+        self.log_dir = str(Path(self.work_dir, self.timestamp))
+        Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+        self.experiment_name = self._unique_name(spec.experiment_name)
+        init_default_scope(spec.default_scope)
+        self.default_scope = DefaultScope.get_instance(self.experiment_name, scope_name=spec.default_scope)
+        self.logger = self.build_logger(spec.log_level)
+        self.message_hub = self.build_message_hub()
+        self.checkpointer = Checkpointer(self)
+        self._loaded = False
+        with self._current():
+            self._hooks = HookList(spec.default_hooks, spec.custom_hooks)
+            self.logger.info(f"environment: {collect_env(short=True)}; seed: {self.seed}")
+            self.logger.debug(f"config:\n{self.cfg.pretty_text}")
+            self.logger.debug(self.get_hooks_info())
+        self.dump_config()
+
+    def _common_timestamp(self) -> str:
+        """One start time for all ranks, so that they write to one folder."""
+        stamp = [time.strftime("%Y%m%d_%H%M%S")]
+        broadcast_object_list(stamp)
+        return stamp[0]
+
+    def _unique_name(self, name: str | None) -> str:
+        """Name this run apart from every other in this process, even one started in the same second."""
+        stem = name or (Path(self.cfg.filename).stem if self.cfg.filename else "run")
+        full, number = f"{stem}_{self.timestamp}", 2
+        while MessageHub.check_instance_created(full):
+            full, number = f"{stem}_{self.timestamp}-{number}", number + 1
+        return full
+
+    @contextmanager
+    def _current(self) -> Iterator[None]:
+        """Make this run's logger, hub, scope and visualizer the current ones, whatever other runs exist."""
+        with ExitStack() as stack:
+            for one in (self.default_scope, self.logger, self.message_hub):
+                stack.enter_context(one.activate())
+            if "visualizer" in self.__dict__:
+                stack.enter_context(self.visualizer.activate())
+            yield
+
+    # ------------------------------------------------------------------ parts
+
+    @cached_property
+    def device(self) -> torch.device:
+        """This process's device."""
+        return run_device(self.cfg.get("device"))
+
+    @cached_property
+    def strategy(self) -> SingleDeviceStrategy:
+        """What puts the model on its device or devices."""
+        return choose_strategy(self.device, self.cfg)
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The model, on its device, wrapped where the strategy wraps."""
+        return self.strategy.place(self.build_model(self.spec.model))
+
+    @cached_property
+    def train_loop(self) -> Any:
+        """The training loop."""
+        self._require("train_cfg", "training")
+        with config_path("train_dataloader"):
+            return build_train_loop(self, self.spec.train_cfg, self.spec.train_dataloader)
+
+    @cached_property
+    def val_loop(self) -> Any:
+        """The validation loop, or None."""
+        if self.spec.val_cfg is None:
+            return None
+        with config_path("val_dataloader"):
+            return build_loop(
+                self, self.spec.val_cfg, self.spec.val_dataloader, "ValLoop", evaluator=self.spec.val_evaluator
+            )
+
+    @cached_property
+    def test_loop(self) -> Any:
+        """The test loop."""
+        self._require("test_cfg", "testing")
+        with config_path("test_dataloader"):
+            return build_loop(
+                self, self.spec.test_cfg, self.spec.test_dataloader, "TestLoop", evaluator=self.spec.test_evaluator
+            )
+
+    @cached_property
+    def optim_wrapper(self) -> OptimWrapper | OptimWrapperDict:
+        """The optimizer and how it is stepped."""
+        self._require("optim_wrapper", "training")
+        return self.build_optim_wrapper(self.spec.optim_wrapper)
+
+    @cached_property
+    def param_schedulers(self) -> list[Any] | dict[str, list[Any]]:
+        """The schedulers of learning rates and the like."""
+        return build_param_schedulers(self.spec.param_scheduler, self.optim_wrapper, self.train_loop)
+
+    @cached_property
+    def log_processor(self) -> LogProcessor:
+        """What turns the hub's history into log lines."""
+        cfg = self.spec.log_processor
+        return LOG_PROCESSORS.build({"type": "LogProcessor", **cfg} if isinstance(cfg, dict) else cfg or LogProcessor())
+
+    @cached_property
+    def visualizer(self) -> Visualizer:
+        """What draws, and hands scalars and pictures to trackers."""
+        return self.build_visualizer(self.spec.visualizer)
+
+    def _require(self, name: str, purpose: str) -> None:
+        if getattr(self.spec, name) is None:
+            raise RuntimeError(f"this run was made without {name}, which {purpose} needs")
+
+    @property
+    def train_dataloader(self) -> Any:
+        """The training data's loader."""
+        return self.train_loop.dataloader
+
+    @property
+    def val_dataloader(self) -> Any:
+        """The validation data's loader."""
+        return self.val_loop.dataloader
+
+    @property
+    def test_dataloader(self) -> Any:
+        """The test data's loader."""
+        return self.test_loop.dataloader
+
+    @property
+    def val_evaluator(self) -> Any:
+        """The validation's metrics."""
+        return self.val_loop.evaluator
+
+    @property
+    def test_evaluator(self) -> Any:
+        """The test's metrics."""
+        return self.test_loop.evaluator
+
+    @property
+    def val_interval(self) -> int:
+        """Epochs (iterations) from one validation to the next."""
+        return self.train_loop.val_interval
+
+    @property
+    def val_begin(self) -> int:
+        """The first epoch (iteration) that may be followed by validation."""
+        return self.train_loop.val_begin
+
+    @property
+    def epoch(self) -> int:
+        """Finished epochs; 0 before training."""
+        return self.train_loop.epoch if "train_loop" in self.__dict__ else 0
+
+    @property
+    def iter(self) -> int:
+        """Finished iterations; 0 before training."""
+        return self.train_loop.iter if "train_loop" in self.__dict__ else 0
+
+    @property
+    def max_epochs(self) -> int:
+        """How many epochs the training has."""
+        return self.train_loop.max_epochs
+
+    @property
+    def max_iters(self) -> int:
+        """How many iterations the training has."""
+        return self.train_loop.max_iters
+
+    @property
+    def hooks(self) -> list[Hook]:
+        """The hooks in the order in which they are called."""
+        return self._hooks.hooks
+
+    @property
+    def model_name(self) -> str:
+        """The class of the model inside its wrappers."""
+        return type(unwrapped(self.model)).__name__
+
+    @property
+    def seed(self) -> int:
+        """The seed of this run."""
+        return self._seed
+
+    # ------------------------------------------------------------------ building parts
+
+    def build_logger(self, log_level: str | int = "INFO", log_file: str | None = None, **kwargs: Any) -> MMLogger:
+        """Make this run's logger, which also writes to `log_dir`."""
+        log_file = log_file or str(Path(self.log_dir, f"{self.timestamp}.log"))
+        return MMLogger.get_instance(self.experiment_name, log_level=log_level, log_file=log_file, **kwargs)
+
+    def build_message_hub(self) -> MessageHub:
+        """Make this run's message hub."""
+        return MessageHub.get_instance(self.experiment_name)
+
+    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
+        """Make this run's visualizer; by default one that writes to `log_dir`."""
+        if visualizer is not None and not isinstance(visualizer, Mapping):
+            return visualizer
+        cfg = {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}], **(visualizer or {})}
+        # A name fixed in a config would be shared by all runs of this process, and so would what is drawn.
+        with config_path("visualizer"):
+            return VISUALIZERS.build({**cfg, "name": self.experiment_name, "save_dir": cfg.get("save_dir", self.log_dir)})
+
+    def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
+        """Build the model, with the run's data preprocessor where its config has none."""
+        if isinstance(model, nn.Module):
+            return model
+        defaults = {} if self.spec.data_preprocessor is None else {"data_preprocessor": self.spec.data_preprocessor}
+        with config_path("model"):
+            return MODELS.build(model, default_args=defaults)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
+        """Build the optimizer over the model's parameters, scaled to the batch size where asked."""
+        if isinstance(optim_wrapper, (OptimWrapper, OptimWrapperDict)):
+            return optim_wrapper
+        if isinstance(optim_wrapper, torch.optim.Optimizer):
+            return OptimWrapper(optim_wrapper)
+        with config_path("optim_wrapper"):
+            return build_optim_wrapper(self.model, optim_wrapper)
+
+    build_dataloader = staticmethod(build_dataloader)
+    build_evaluator = staticmethod(build_evaluator)
+
+    def scale_lr(self, optim_wrapper: OptimWrapper | OptimWrapperDict, auto_scale_lr: dict[str, Any] | None) -> None:
+        """Scale learning rates by (ranks x batch size) / base_batch_size where `auto_scale_lr` is enabled."""
+        if not auto_scale_lr or not auto_scale_lr.get("enable", False):
+            return
+        if "base_batch_size" not in auto_scale_lr:
+            raise KeyError("auto_scale_lr needs base_batch_size, the batch size that the learning rate was chosen for")
+        batch_size = self.train_dataloader.batch_sampler.batch_size * self.world_size
+        ratio = batch_size / auto_scale_lr["base_batch_size"]
+        print_log(f"learning rates are scaled by {ratio:g} for a batch size of {batch_size}", self.logger)
+        wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
+        for wrapper in wrappers:
+            for group in wrapper.optimizer.param_groups:
+                group["lr"] *= ratio
+
+    def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
+        """Seed the run."""
+        self.diff_rank_seed = diff_rank_seed
+        self.deterministic = deterministic
+        self._seed = set_randomness(seed, diff_rank_seed=diff_rank_seed, deterministic=deterministic)
+
+    # ------------------------------------------------------------------ verbs
+
+    def train(self) -> nn.Module:
+        """Train and return the model."""
+        self._require("train_cfg", "training")
+        with self._current():
+            self._adopt_seed()
+            _ = self.train_loop  # before the optimizer: automatic scaling asks it for the batch size
+            self.scale_lr(self.optim_wrapper, self.spec.auto_scale_lr)
+            _ = self.param_schedulers, self.val_loop  # what is wrong with them is told before any work is done
+            self.call_hook("before_run")
+            self._init_weights()
+            self.load_or_resume()
+            self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
+            model = self.train_loop.run()
+            self.call_hook("after_run")
+        return model
+
+    def val(self) -> dict[str, float]:
+        """Validate and return the metrics."""
+        self._require("val_cfg", "validation")
+        return self._evaluate("val_loop")
+
+    def test(self) -> dict[str, float]:
+        """Test and return the metrics."""
+        return self._evaluate("test_loop")
+
+    def _evaluate(self, loop: str) -> dict[str, float]:
+        with self._current():
+            run = getattr(self, loop).run
+            self.call_hook("before_run")
+            if self.spec.load_from is not None and not self._loaded:
+                self.load_checkpoint(self.spec.load_from)
+            metrics = run()
+            self.call_hook("after_run")
+        return metrics
+
+    def _init_weights(self) -> None:
+        model = unwrapped(self.model)
+        if hasattr(model, "init_weights"):
+            model.init_weights()
+
+    # ------------------------------------------------------------------ checkpoints
+
+    @cached_property
+    def resume_from(self) -> str | None:
+        """The checkpoint to continue from: the one named, else the newest good one in `work_dir`."""
+        if not self.spec.resume:
+            return None
+        if isinstance(self.spec.resume, str) and self.spec.resume != "auto":
+            return self.spec.resume
+        return self.spec.load_from or self.checkpointer.find_latest()
+
+    def _adopt_seed(self) -> None:
+        """Go on under the checkpoint's seed unless the config fixes another, before anything is shuffled."""
+        if self.resume_from is not None and not self._loaded:
+            seed = self.checkpointer.seed_of(self.resume_from)
+            if seed is not None and not self.seed_was_given:
+                self.set_randomness(seed, self.diff_rank_seed, self.deterministic)
+
+    def load_or_resume(self) -> None:
+        """Load or resume once, as the arguments say."""
+        if self._loaded:
+            return
+        if self.resume_from is not None:
+            self.resume(self.resume_from)
+        elif self.spec.load_from is not None:
+            self.load_checkpoint(self.spec.load_from)
+        elif self.spec.resume:
+            print_log(f"no checkpoint in {self.work_dir}: training starts from the beginning", self.logger)
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: Any = "cpu",
+        strict: bool = False,
+        revise_keys: Sequence[tuple[str, str]] = ((r"^module\.", ""),),
+    ) -> dict[str, Any]:
+        """Load weights and return the whole checkpoint."""
+        self._loaded = True
+        return self.checkpointer.load(filename, map_location=map_location, strict=strict, revise_keys=revise_keys)
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: Any = "cpu",
+    ) -> None:
+        """Continue a run from its checkpoint."""
+        self._loaded = True
+        self.checkpointer.resume(
+            filename,
+            resume_optimizer=resume_optimizer,
+            resume_param_scheduler=resume_param_scheduler,
+            map_location=map_location,
+        )
+
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict[str, Any] | None = None,
+        save_optimizer: bool = True,
+        save_param_scheduler: bool = True,
+        meta: dict[str, Any] | None = None,
+        by_epoch: bool = True,
+        backend_args: dict[str, Any] | None = None,
+    ) -> None:
+        """Write a checkpoint of this moment; `by_epoch` is accepted, the loop itself knows where it stands."""
+        self.checkpointer.save(
+            join_path(out_dir, filename),
+            save_optimizer=save_optimizer,
+            save_param_scheduler=save_param_scheduler,
+            meta=meta,
+            backend_args=backend_args or file_client_args,
+        )
+
+    # ------------------------------------------------------------------ hooks
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call one point of every hook, in order of priority."""
+        for method in self._hooks.at(fn_name):
+            method(self, **kwargs)
+
+    def register_hook(self, hook: Hook | dict[str, Any], priority: str | int | None = None) -> None:
+        """Add a hook; among equals, later ones come later."""
+        self._hooks.add(hook, priority)
+
+    def get_hooks_info(self) -> str:
+        """Return which hooks are called at each point."""
+        return self._hooks.describe()
+
+    def dump_config(self) -> None:
+        """Write the whole config to `work_dir`."""
+        if is_main_process():
+            name = Path(self.cfg.filename).name if self.cfg.filename else f"{self.timestamp}.py"
+            self.cfg.dump(str(Path(self.work_dir, name)))

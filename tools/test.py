@@ -1,0 +1,42 @@
+#!/usr/bin/env python
+"""Evaluate a checkpoint: python tools/test.py CONFIG CHECKPOINT [--out FILE.pkl] ..."""
+
+from __future__ import annotations
+
+import argparse
+
+from visuite.engine.cli import config_arguments, one_line_errors, read_config
+from visuite.engine.config import Config
+from visuite.engine.evaluator import DumpResults
+from visuite.engine.runner import Runner
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Evaluate a checkpoint on the test data of a config.")
+    config_arguments(parser)
+    parser.add_argument("checkpoint", help="checkpoint file")
+    parser.add_argument("--out", metavar="FILE.pkl", help="also write the predictions")
+    parser.add_argument("--show-dir", metavar="DIR", help="also draw predictions, into this folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Evaluate."""
+    args = parse_args()
+    loaded: list[Config] = []
+    with one_line_errors(loaded):
+        cfg = read_config(args)
+        loaded.append(cfg)
+        cfg.load_from, cfg.resume = args.checkpoint, False
+        if args.show_dir is not None:
+            hook = cfg.setdefault("default_hooks", {}).setdefault("visualization", {"type": "VisualizationHook"})
+            hook.update(enable=True, out_dir=args.show_dir)
+        runner = Runner.from_cfg(cfg)
+        if args.out is not None:
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        runner.test()
+
+
+if __name__ == "__main__":
+    main()

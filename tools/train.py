@@ -1,0 +1,57 @@
+#!/usr/bin/env python
+"""Train a model from a config: python tools/train.py CONFIG [--work-dir DIR] [--resume [auto|PATH]] ..."""
+
+from __future__ import annotations
+
+import argparse
+
+from visuite.engine.cli import config_arguments, one_line_errors, read_config
+from visuite.engine.config import Config
+from visuite.engine.registry import RUNNERS
+from visuite.engine.runner import Runner
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Train a model from a config.")
+    config_arguments(parser)
+    parser.add_argument(
+        "--resume", nargs="?", const="auto", metavar="auto|PATH",
+        help="continue from a checkpoint, or from the newest good one in the work_dir",
+    )  # fmt: skip
+    parser.add_argument("--amp", action="store_true", help="train in mixed precision")
+    parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate with the batch size")
+    parser.add_argument("--no-validate", action="store_true", help="train without validation")
+    parser.add_argument("--seed", type=int, help="the seed of everything random")
+    return parser.parse_args()
+
+
+def apply(args: argparse.Namespace, cfg: Config) -> None:
+    """Put the command line's switches into the config."""
+    if args.resume is not None:
+        cfg.resume, cfg.load_from = True, None if args.resume == "auto" else args.resume
+    if args.amp:
+        cfg.optim_wrapper.type = "AmpOptimWrapper"
+        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+    if args.auto_scale_lr:
+        cfg.setdefault("auto_scale_lr", {})["enable"] = True
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.seed is not None:
+        cfg.randomness = {**cfg.get("randomness", {}), "seed": args.seed}
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    loaded: list[Config] = []
+    with one_line_errors(loaded):
+        cfg = read_config(args)
+        loaded.append(cfg)
+        apply(args, cfg)
+        kind = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
+        kind.from_cfg(cfg).train()
+
+
+if __name__ == "__main__":
+    main()
