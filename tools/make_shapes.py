@@ -164,7 +164,7 @@ def colour_pair(rng: Rng, unlike: np.ndarray | None = None) -> tuple[np.ndarray,
 
 
 def paint(rng: Rng, canvas: np.ndarray, outlines: list[np.ndarray]) -> None:
-    """Fill outlines on an (H, W, 3) float32 canvas with one texture, smooth at the edges; some with a dark or light rim."""
+    """Fill outlines on an (H, W, 3) float32 canvas with one texture; some get a dark or light rim."""
     height, width = canvas.shape[:2]
     corners = [np.round((outline - 0.5) * 16).astype(np.int32) for outline in outlines]
     low = np.clip(np.floor(np.min([o.min(0) for o in outlines], axis=0)).astype(int) - 3, 0, (width, height))
