@@ -133,13 +133,14 @@ class Registry:
         """
         if not isinstance(force, bool):
             raise TypeError(f"force is True or False, not {force!r}; write @{self._name.upper()}.register_module()")
-        if name is not None and not isinstance(name, str) and not all(isinstance(one, str) for one in name):
+        names = [name] if isinstance(name, str) else name
+        if names is not None and not (isinstance(names, Sequence) and all(isinstance(one, str) for one in names)):
             raise TypeError(f"name is a string or a list of strings, not {name!r}")
 
         def register(obj: T) -> T:
             if not callable(obj):
                 raise TypeError(f"only classes and functions can be registered, not {type(obj).__name__}")
-            for one in [name] if isinstance(name, str) else name or [obj.__name__]:  # type: ignore[attr-defined]
+            for one in names or [obj.__name__]:  # type: ignore[attr-defined]
                 self._set(one, Entry(obj), force=force)
             return obj
 

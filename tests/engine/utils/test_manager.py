@@ -1,0 +1,61 @@
+"""Named instances, and the current one."""
+
+from __future__ import annotations
+
+import pytest
+
+from visuite.engine.utils.manager import ManagerMixin
+
+
+@pytest.fixture
+def kind() -> type[ManagerMixin]:
+    class Kind(ManagerMixin):
+        pass
+
+    return Kind
+
+
+def test_an_instance_is_made_once(kind):
+    assert kind.get_instance("a") is kind.get_instance("a")
+    assert kind.get_instance("a").instance_name == "a"
+    assert kind.check_instance_created("a")
+    assert not kind.check_instance_created("b")
+
+
+def test_classes_do_not_share_instances(kind):
+    class Other(ManagerMixin):
+        pass
+
+    kind.get_instance("a")
+    assert not Other.check_instance_created("a")
+
+
+def test_the_newest_is_current(kind):
+    with pytest.raises(RuntimeError, match="no Kind exists yet"):
+        kind.get_current_instance()
+    kind.get_instance("a")
+    newest = kind.get_instance("b")
+    assert kind.get_current_instance() is newest
+
+
+def test_activating_lasts_for_the_block(kind):
+    a, b = kind.get_instance("a"), kind.get_instance("b")
+    with a.activate():
+        assert kind.get_current_instance() is a
+        with b.activate():
+            assert kind.get_current_instance() is b
+        assert kind.get_current_instance() is a
+    assert kind.get_current_instance() is b
+
+
+def test_what_is_made_inside_a_block_does_not_stay_current(kind):
+    a = kind.get_instance("a")
+    with a.activate():
+        kind.get_instance("inner")
+    assert kind.get_current_instance() is a
+
+
+@pytest.mark.parametrize("name", ["", None, 3])
+def test_a_name_is_needed(kind, name):
+    with pytest.raises((ValueError, TypeError)):
+        kind.get_instance(name)
