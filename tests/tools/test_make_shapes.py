@@ -61,10 +61,11 @@ def test_same_seed_gives_the_same_bytes_in_any_process(tmp_path: Path) -> None:
 
 
 def test_more_images_only_add_scenes(shapes: Path, tmp_path: Path) -> None:
-    make_shapes.make_shapes(tmp_path / "few", images=10, seed=3)
-    few = [p.relative_to(tmp_path / "few") for p in (tmp_path / "few").rglob("*.*") if p.parts[-3] in {"images", "semantic"}]
-    assert len(few) == 20
-    assert all((tmp_path / "few" / path).read_bytes() == (shapes / path).read_bytes() for path in few)
+    few = tmp_path / "few"
+    make_shapes.make_shapes(few, images=10, seed=3)
+    files = [path.relative_to(few) for folder in ("images", "semantic") for path in (few / folder).rglob("*.*")]
+    assert len(files) == 20
+    assert all((few / path).read_bytes() == (shapes / path).read_bytes() for path in files)
 
 
 def test_boxes_and_areas_are_those_of_the_masks(coco: COCO) -> None:
