@@ -1,0 +1,33 @@
+"""Data sets, samplers, collating, and where a sample's randomness comes from."""
+
+from visuite.engine.dataset.base import BaseDataset, SampleError, force_full_init
+from visuite.engine.dataset.collate import default_collate, pseudo_collate
+from visuite.engine.dataset.compose import Compose
+from visuite.engine.dataset.feed import KeyedBatchSampler, endless_batches, epoch_batches
+from visuite.engine.dataset.sampler import DefaultSampler, InfiniteSampler
+from visuite.engine.dataset.seeding import SampleKey, SeededDataset, kept_generators, sample_randomness, worker_init_fn
+from visuite.engine.dataset.transform_base import BaseTransform
+from visuite.engine.dataset.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+
+__all__ = [
+    "BaseDataset",
+    "BaseTransform",
+    "ClassBalancedDataset",
+    "Compose",
+    "ConcatDataset",
+    "DefaultSampler",
+    "InfiniteSampler",
+    "KeyedBatchSampler",
+    "RepeatDataset",
+    "SampleError",
+    "SampleKey",
+    "SeededDataset",
+    "default_collate",
+    "endless_batches",
+    "epoch_batches",
+    "force_full_init",
+    "kept_generators",
+    "pseudo_collate",
+    "sample_randomness",
+    "worker_init_fn",
+]
