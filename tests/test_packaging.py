@@ -205,3 +205,12 @@ def test_every_version_is_told_in_one_place(wheels: dict[str, Path]) -> None:
         version = re.search(r'__version__ = "(.+)"', source)
         assert version is not None
         assert wheel.name.split("-")[1] == version[1]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_example_of_the_readme_runs(package: str) -> None:
+    readme = (ROOT / "packages" / package / "README.md").read_text()
+    examples = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert examples
+    for example in examples:
+        exec(compile(example, f"{package}/README.md", "exec"), {"__name__": f"readme_of_{package}"})
