@@ -56,7 +56,7 @@ lint: $(READY)
 	$(VENV)/bin/lint-imports
 
 bench: $(READY)
-	@set -e; for program in benchmarks/*.py; do echo "== $$program"; $(RUN) $$program $(ARGS); done
+	@set -e; for program in $(wildcard benchmarks/*.py); do echo "== $$program"; $(RUN) $$program $(ARGS); done
 
 clean:
 	rm -rf $(VENV) .cache/uv-home .cache/python data/shapes work_dirs dist build .pytest_cache .mypy_cache .ruff_cache \
