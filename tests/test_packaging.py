@@ -43,8 +43,10 @@ def distribution_of(top: str) -> str:
     """The distribution that brings a top-level import name."""
     if top.startswith("visuite."):
         return top.replace(".", "-")
-    known = metadata.packages_distributions().get(top, [top])
-    return canonicalize_name(DISTRIBUTIONS.get(top, known[0]))
+    return canonicalize_name(DISTRIBUTIONS.get(top) or installed().get(top, [top])[0])
+
+
+installed = cache(metadata.packages_distributions)
 
 
 @pytest.fixture(scope="session")
