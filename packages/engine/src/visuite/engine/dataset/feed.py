@@ -62,7 +62,9 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
     if isinstance(batch_sampler, KeyedBatchSampler):
         batch_sampler.skip = start
         return iter(loader)
-    with kept_generators():  # torch draws a seed per iterator from the global generator, which a resumed run does once more
+    with (
+        kept_generators()
+    ):  # torch draws a seed per iterator from the global generator, which a resumed run does once more
         batches = iter(loader)
     return itertools.islice(batches, start, None)
 
@@ -80,5 +82,7 @@ def endless_batches(loader: DataLoader, start: int = 0) -> Iterator[Any]:
             empty = False
             yield batch
         if empty and not offset:
-            raise ValueError("the training data loader has no batch: the data set is empty, or smaller than a batch with drop_last")
+            raise ValueError(
+                "the training data loader has no batch: the data set is empty, or smaller than a batch with drop_last"
+            )
         offset = 0

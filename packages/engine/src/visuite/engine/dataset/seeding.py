@@ -107,6 +107,8 @@ class SeededDataset(Dataset):
         setattr(self.dataset, name, value)
 
 
-def worker_init_fn(worker_id: int, num_workers: int, rank: int, seed: int, disable_subprocess_warning: bool = False) -> None:
+def worker_init_fn(
+    worker_id: int, num_workers: int, rank: int, seed: int, disable_subprocess_warning: bool = False
+) -> None:
     """Seed a loader's worker; what its samples draw does not depend on it (see `sample_randomness`)."""
     seed_generators(mix(seed, rank, worker_id))

@@ -13,7 +13,6 @@ import torch
 from visuite.engine.dist import is_main_process
 from visuite.engine.fileio import atomic_write, join_path, remove
 from visuite.engine.hooks.hook import DataBatch, Hook
-from visuite.engine.logging import print_log
 from visuite.engine.model.checkpoint_io import read_checkpoint
 from visuite.engine.registry import HOOKS
 from visuite.engine.utils.text import did_you_mean
@@ -50,7 +49,8 @@ class CheckpointHook(Hook):
         greater_keys, less_keys: Name parts of metrics that are better when greater or less.
         filename_tmpl: By default 'epoch_{}.pth' or 'iter_{}.pth'.
         file_client_args, backend_args: Storage options of `out_dir`.
-        published_keys: When training ends, write a copy of the last and the best with these keys only, its hash in its name.
+        published_keys: When training ends, write copies of the last and the best with these keys only,
+            the hash in their names.
         save_begin: The first epoch (iteration) after which any is written.
     """
 

@@ -46,7 +46,16 @@ class Hook:
     """
 
     priority: int | str = "NORMAL"
-    stages = ("before_run", "before_train", "after_train", "before_val", "after_val", "before_test", "after_test", "after_run")
+    stages = (
+        "before_run",
+        "before_train",
+        "after_train",
+        "before_val",
+        "after_val",
+        "before_test",
+        "after_test",
+        "after_run",
+    )
 
     def before_run(self, runner: Runner) -> None:
         """Before anything is loaded or trained."""

@@ -18,6 +18,7 @@ DEFAULT_HOOKS: dict[str, str] = {
     "logger": "LoggerHook",
     "param_scheduler": "ParamSchedulerHook",
     "checkpoint": "CheckpointHook",
+    "progress": "ProgressHook",
 }
 
 
@@ -29,7 +30,9 @@ class HookList:
         custom_hooks: Further hooks, as configs or objects.
     """
 
-    def __init__(self, default_hooks: Mapping[str, Any] | None = None, custom_hooks: Iterable[Any] | None = None) -> None:
+    def __init__(
+        self, default_hooks: Mapping[str, Any] | None = None, custom_hooks: Iterable[Any] | None = None
+    ) -> None:
         self.hooks: list[Hook] = []
         self._priorities: list[int] = []
         self._at: dict[str, list[Callable[..., None]]] = {}

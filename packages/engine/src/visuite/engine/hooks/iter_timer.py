@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class IterTimerHook(Hook):
-    """Write seconds per iteration (`time`), the part spent waiting for data (`data_time`), and the time left (`eta`)."""
+    """Write seconds per iteration (`time`), those spent waiting for data (`data_time`), and those left (`eta`)."""
 
     priority = "NORMAL"
 

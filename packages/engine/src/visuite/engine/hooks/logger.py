@@ -72,12 +72,10 @@ class LoggerHook(Hook):
         last = not self.ignore_last and self.end_of_epoch(runner.train_dataloader, batch_idx)
         if due or last:
             tag, line = runner.log_processor.get_log_after_iter(runner, batch_idx, "train")
-            runner.logger.info(line)
-            runner.visualizer.add_scalars(tag, step=runner.iter + 1, file_path=None)
+            runner.logger.info(line, extra={"every_iteration": True})
+            runner.visualizer.add_scalars(tag, step=runner.iter + 1)
 
-    def after_val_iter(
-        self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: Any = None
-    ) -> None:
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: Any = None) -> None:
         """Log how far the validation is."""
         self._log_progress(runner, batch_idx, "val")
 
@@ -89,7 +87,8 @@ class LoggerHook(Hook):
 
     def _log_progress(self, runner: Runner, batch_idx: int, mode: str) -> None:
         if self.every_n_inner_iters(batch_idx, self.interval):
-            runner.logger.info(runner.log_processor.get_log_after_iter(runner, batch_idx, mode)[1])
+            line = runner.log_processor.get_log_after_iter(runner, batch_idx, mode)[1]
+            runner.logger.info(line, extra={"every_iteration": True})
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Log the validation's metrics."""

@@ -86,7 +86,9 @@ def _build(cfg: dict[str, Any], registry: Registry, defaults: dict[str, Any]) ->
     arguments = {**defaults, **cfg}
     kind = arguments.pop("type", None)
     if kind is None:
-        raise UnknownTypeError(f"a {registry.name} config needs the key 'type', this has only {sorted(cfg)}", _here(cfg))
+        raise UnknownTypeError(
+            f"a {registry.name} config needs the key 'type', this has only {sorted(cfg)}", _here(cfg)
+        )
     with registry.switch_scope_and_registry(arguments.pop("_scope_", None)) as node:
         entry = _resolve(kind, node, cfg)
         arguments = {**entry.defaults, **arguments}

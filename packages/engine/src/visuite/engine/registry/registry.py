@@ -245,5 +245,7 @@ class Registry:
         if node is None:
             return f"{key!r} is not a registered {self._name}, and {scope!r} is no known scope or trusted package"
         elsewhere = [s for s, other in self.root._all_scopes().items() if rest in other._entries and other is not node]
-        hint = f"; it is registered under {elsewhere[0]}.{rest}" if elsewhere else did_you_mean(rest, node.known_names())
+        hint = (
+            f"; it is registered under {elsewhere[0]}.{rest}" if elsewhere else did_you_mean(rest, node.known_names())
+        )
         return f"{rest!r} is not a registered {self._name} (looked in scope {node.scope!r} and above){hint}"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import BatchSampler, DataLoader
 
+from visuite.engine.dataset.base import BaseDataset
 from visuite.engine.dataset.collate import pseudo_collate
 from visuite.engine.dataset.feed import KeyedBatchSampler
 from visuite.engine.dataset.seeding import SeededDataset, mix, worker_init_fn
-from visuite.engine.dataset.base import BaseDataset
 from visuite.engine.dataset.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
 from visuite.engine.dist import get_rank
 from visuite.engine.evaluator import Evaluator
+from visuite.engine.logging import print_log
 from visuite.engine.optim import OptimWrapper, OptimWrapperDict
 from visuite.engine.registry import (
     DATA_SAMPLERS,
@@ -25,9 +26,11 @@ from visuite.engine.registry import (
     FUNCTIONS,
     LOOPS,
     PARAM_SCHEDULERS,
+    VISUALIZERS,
     BadArgumentError,
     config_path,
 )
+from visuite.engine.visualization import Visualizer
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
@@ -163,19 +166,27 @@ def build_train_loop(runner: Runner, cfg: Any, dataloader: Any) -> Any:
 
 
 def build_param_schedulers(
-    cfg: Any, optim_wrapper: OptimWrapper | OptimWrapperDict, loop: Any
+    cfg: Any,
+    optim_wrapper: OptimWrapper | OptimWrapperDict,
+    *,
+    max_epochs: int,
+    epoch_length: int,
+    max_iters: int | None = None,
 ) -> list[Any] | dict[str, list[Any]]:
     """Build the schedulers of one optimizer, or of each of several.
 
     Args:
         cfg: A config, a list of configs, or `{optimizer name: ...}` of either.
         optim_wrapper: Whose values they change.
-        loop: The training loop; its length is the default `end`, and an epoch's converts epochs to iterations.
+        max_epochs: The default `end` of those that go by epoch.
+        epoch_length: Iterations of an epoch; converts epochs to iterations.
+        max_iters: The default `end` of those that go by iteration; by default all epochs' iterations.
     """
+    length = dict(max_epochs=max_epochs, epoch_length=epoch_length, max_iters=max_iters or max_epochs * epoch_length)
     if isinstance(optim_wrapper, OptimWrapperDict):
         named = isinstance(cfg, Mapping) and "type" not in cfg
         return {
-            name: build_param_schedulers(cfg[name] if named else cfg, wrapper, loop)  # type: ignore[misc]
+            name: build_param_schedulers(cfg[name] if named else cfg, wrapper, **length)  # type: ignore[misc]
             for name, wrapper in optim_wrapper.items()
             if not named or name in cfg
         }
@@ -185,19 +196,56 @@ def build_param_schedulers(
     schedulers = []
     for index, item in enumerate([cfg] if one else cfg):
         with config_path("param_scheduler" if one else f"param_scheduler.{index}"):
-            schedulers.append(_build_param_scheduler(item, optim_wrapper, loop))
+            schedulers.append(_build_param_scheduler(item, optim_wrapper, **length))
     return schedulers
 
 
-def _build_param_scheduler(cfg: Any, optim_wrapper: OptimWrapper, loop: Any) -> Any:
+def _build_param_scheduler(
+    cfg: Any, optim_wrapper: OptimWrapper, *, max_epochs: int, epoch_length: int, max_iters: int
+) -> Any:
     if not isinstance(cfg, Mapping):
         return cfg
     arguments = dict(cfg)
-    arguments.setdefault("end", loop.max_epochs if arguments.get("by_epoch", True) else loop.max_iters)
+    arguments.setdefault("end", max_epochs if arguments.get("by_epoch", True) else max_iters)
     if not arguments.pop("convert_to_iter_based", False):
         return PARAM_SCHEDULERS.build(arguments, default_args=dict(optimizer=optim_wrapper))
     kind = arguments.pop("type")
     found = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
     if found is None:
         raise KeyError(PARAM_SCHEDULERS.explain_missing(kind))
-    return found.build_iter_from_epoch(optimizer=optim_wrapper, epoch_length=len(loop.dataloader), **arguments)
+    return found.build_iter_from_epoch(optimizer=optim_wrapper, epoch_length=epoch_length, **arguments)
+
+
+def scale_lr(optim_wrapper: OptimWrapper | OptimWrapperDict, auto_scale_lr: Mapping[str, Any], batch_size: int) -> None:
+    """Scale learning rates to the batch size of all ranks together.
+
+    Args:
+        auto_scale_lr: `base_batch_size` is what the learning rates were chosen for.
+
+    Raises:
+        KeyError: no `base_batch_size`.
+    """
+    if "base_batch_size" not in auto_scale_lr:
+        raise KeyError("auto_scale_lr needs base_batch_size, the batch size that the learning rate was chosen for")
+    ratio = batch_size / auto_scale_lr["base_batch_size"]
+    print_log(f"learning rates are scaled by {ratio:g} for a batch size of {batch_size}", "current")
+    wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
+    for wrapper in wrappers:
+        for group in wrapper.optimizer.param_groups:
+            group["lr"] *= ratio
+
+
+def build_visualizer(visualizer: Any, *, name: str, save_dir: str) -> Visualizer:
+    """Build a run's visualizer; by default one that writes to its log folder.
+
+    It bears the run's name: one fixed in a config would be shared by all runs of a process, and so would what is drawn.
+    """
+    if visualizer is not None and not isinstance(visualizer, Mapping):
+        return visualizer
+    cfg = {
+        "type": "Visualizer",
+        "vis_backends": [{"type": "LocalVisBackend"}],
+        "save_dir": save_dir,
+        **(visualizer or {}),
+    }
+    return VISUALIZERS.build({**cfg, "name": name})

@@ -13,20 +13,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from visuite.engine.dist import all_gather_object, barrier, get_rank, is_main_process
 from visuite.engine.fileio import atomic_write
 from visuite.engine.logging import print_log
-from visuite.engine.model import is_model_wrapper
-from visuite.engine.model.checkpoint_io import (
-    get_state_dict,
-    load_state_dict,
-    read_checkpoint,
-    revise_keys as apply_revisions,
-    weights_to_cpu,
-)
+from visuite.engine.logging.plain import to_plain
+from visuite.engine.model import unwrap_model
+from visuite.engine.model.checkpoint_io import find_state_dict, load_state_dict, read_checkpoint, weights_to_cpu
+from visuite.engine.model.checkpoint_io import get_state_dict as weights_of
+from visuite.engine.model.checkpoint_io import revise_keys as rename_keys
 from visuite.engine.optim import OptimWrapper, OptimWrapperDict
 from visuite.engine.runner.environment import generator_states, restore_generators
 
@@ -37,28 +33,12 @@ if TYPE_CHECKING:
 LAST_CHECKPOINT = "last_checkpoint"
 
 
-def to_plain(value: Any) -> Any:
-    """Return a value as nested lists, dicts, tuples, numbers and strings (tensors stay), text where nothing else fits."""
-    if isinstance(value, (str, int, float, bool, bytes, type(None), torch.Tensor)):
-        return value
-    if isinstance(value, Mapping):
-        return {to_plain(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return tuple(to_plain(item) for item in value)
-    if isinstance(value, (list, set, frozenset, range)):
-        return [to_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return to_plain(value.tolist())
-    if isinstance(value, np.generic):
-        return value.item()
-    return str(value)
-
-
-def unwrapped(model: torch.nn.Module) -> torch.nn.Module:
-    """Return the model inside its wrappers."""
-    while is_model_wrapper(model):
-        model = model.module
-    return model
+def plain_or_text(value: Any) -> Any:
+    """Return a value as plain builtins and tensors, or as text where it has no such form."""
+    try:
+        return to_plain(value)
+    except TypeError:
+        return str(value)
 
 
 class Checkpointer:
@@ -98,16 +78,16 @@ class Checkpointer:
         runner = self.runner
         checkpoint: dict[str, Any] = {
             "meta": {
-                **to_plain(meta),
+                **{key: plain_or_text(value) for key, value in meta.items()},
                 **runner.train_loop.position(),
                 "cfg": runner.cfg.pretty_text,
                 "seed": runner.seed,
                 "experiment_name": runner.experiment_name,
                 "time": time.strftime("%Y%m%d_%H%M%S"),
                 "world_size": runner.world_size,
-                "dataset_meta": to_plain(getattr(runner.train_dataloader.dataset, "metainfo", None)),
+                "dataset_meta": plain_or_text(getattr(runner.train_dataloader.dataset, "metainfo", None)),
             },
-            "state_dict": weights_to_cpu(get_state_dict(unwrapped(runner.model))),
+            "state_dict": weights_to_cpu(weights_of(unwrap_model(runner.model))),
             "message_hub": runner.message_hub.state_dict(),
             "generators": all_gather_object(generator_states()),
         }
@@ -141,8 +121,8 @@ class Checkpointer:
         """
         checkpoint = read_checkpoint(path, map_location=map_location)
         self.runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
-        weights = checkpoint.get("state_dict", checkpoint)
-        load_state_dict(unwrapped(self.runner.model), apply_revisions(weights, revise_keys), strict=strict)
+        weights = rename_keys(find_state_dict(checkpoint), revise_keys)
+        load_state_dict(self.runner.model, weights, strict=strict, logger=self.runner.logger)
         print_log(f"weights loaded from {path}", self.runner.logger)
         return checkpoint
 
@@ -189,7 +169,9 @@ class Checkpointer:
             fault = damage(path)
             if fault is None:
                 return str(path)
-            print_log(f"{path} is damaged ({fault}); trying the checkpoint before it", self.runner.logger, logging.WARNING)
+            print_log(
+                f"{path} is damaged ({fault}); trying the checkpoint before it", self.runner.logger, logging.WARNING
+            )
         return None
 
 

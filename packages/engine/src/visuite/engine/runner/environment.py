@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import random
+import time
+from itertools import count
 from typing import Any
 
 import numpy as np
 import torch
 
 from visuite.engine.dataset.seeding import mix, seed_generators
-from visuite.engine.dist import get_rank, init_dist, is_distributed, sync_random_seed
+from visuite.engine.dist import broadcast_object_list, get_rank, init_dist, is_distributed, sync_random_seed
 from visuite.engine.logging import print_log
 from visuite.engine.utils import set_multi_processing
+from visuite.engine.utils.manager import ManagerMixin
 
 
 def setup_environment(env_cfg: dict[str, Any], launcher: str) -> None:
@@ -96,3 +99,19 @@ def restore_generators(states: dict[str, Any]) -> None:
     cuda = [state.cpu() for state in states["cuda"]]
     if cuda and torch.cuda.device_count() == len(cuda):
         torch.cuda.set_rng_state_all(cuda)
+
+
+def common_timestamp() -> str:
+    """Return one start time for all ranks, so that they write to one folder."""
+    stamp = [time.strftime("%Y%m%d_%H%M%S")]
+    broadcast_object_list(stamp)
+    return stamp[0]
+
+
+def unique_name(name: str, kind: type[ManagerMixin]) -> str:
+    """Return `name`, numbered where an instance of it exists: two runs may start in the same second."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    full = name
+    while kind.check_instance_created(full):
+        full = next(numbered)
+    return full

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -14,29 +13,47 @@ import torch
 from torch import nn
 
 from visuite.engine.config import Config
-from visuite.engine.dist import broadcast_object_list, get_dist_info, is_distributed, is_main_process
+from visuite.engine.dist import get_dist_info, is_distributed, is_main_process
 from visuite.engine.fileio import join_path
 from visuite.engine.hooks import Hook, HookList
 from visuite.engine.logging import MessageHub, MMLogger, print_log
-from visuite.engine.model.base_model import BaseModel
+from visuite.engine.model import unwrap_model
 from visuite.engine.optim import OptimWrapper, OptimWrapperDict, build_optim_wrapper
 from visuite.engine.registry import (
     LOG_PROCESSORS,
     MODELS,
     RUNNERS,
-    VISUALIZERS,
     DefaultScope,
     config_path,
     init_default_scope,
 )
-from visuite.engine.runner.build import build_dataloader, build_evaluator, build_loop, build_param_schedulers, build_train_loop
-from visuite.engine.runner.checkpointer import Checkpointer, unwrapped
-from visuite.engine.runner.environment import run_device, set_randomness, setup_environment
+from visuite.engine.runner.build import (
+    build_dataloader,
+    build_evaluator,
+    build_loop,
+    build_param_schedulers,
+    build_train_loop,
+    build_visualizer,
+    scale_lr,
+)
+from visuite.engine.runner.checkpointer import Checkpointer
+from visuite.engine.runner.environment import (
+    common_timestamp,
+    run_device,
+    set_randomness,
+    setup_environment,
+    unique_name,
+)
 from visuite.engine.runner.log_processor import LogProcessor
 from visuite.engine.runner.spec import RunnerSpec
 from visuite.engine.runner.strategy import SingleDeviceStrategy, choose_strategy
 from visuite.engine.utils import collect_env
 from visuite.engine.visualization import Visualizer
+
+
+def _of_loop(mode: str, name: str, doc: str) -> Any:
+    """Make a property that is the loop's of that mode."""
+    return property(lambda self: getattr(getattr(self, f"{mode}_loop"), name), doc=doc)
 
 
 @RUNNERS.register_module()
@@ -121,15 +138,17 @@ class Runner:
         self.distributed = is_distributed()
         self.seed_was_given = spec.randomness.get("seed") is not None
         self.set_randomness(**{"seed": None, **spec.randomness})
-        self.timestamp = self._common_timestamp()
+        self.timestamp = common_timestamp()
         self.work_dir = str(Path(spec.work_dir).expanduser().absolute())
         self.log_dir = str(Path(self.work_dir, self.timestamp))
         Path(self.log_dir).mkdir(parents=True, exist_ok=True)
-        self.experiment_name = self._unique_name(spec.experiment_name)
+        name = spec.experiment_name or (Path(self.cfg.filename).stem if self.cfg.filename else "run")
+        self.experiment_name = unique_name(f"{name}_{self.timestamp}", MessageHub)
         init_default_scope(spec.default_scope)
         self.default_scope = DefaultScope.get_instance(self.experiment_name, scope_name=spec.default_scope)
-        self.logger = self.build_logger(spec.log_level)
-        self.message_hub = self.build_message_hub()
+        log_file = str(Path(self.log_dir, f"{self.timestamp}.log"))
+        self.logger = MMLogger.get_instance(self.experiment_name, log_level=spec.log_level, log_file=log_file)
+        self.message_hub = MessageHub.get_instance(self.experiment_name)
         self.checkpointer = Checkpointer(self)
         self._loaded = False
         with self._current():
@@ -138,20 +157,6 @@ class Runner:
             self.logger.debug(f"config:\n{self.cfg.pretty_text}")
             self.logger.debug(self.get_hooks_info())
         self.dump_config()
-
-    def _common_timestamp(self) -> str:
-        """One start time for all ranks, so that they write to one folder."""
-        stamp = [time.strftime("%Y%m%d_%H%M%S")]
-        broadcast_object_list(stamp)
-        return stamp[0]
-
-    def _unique_name(self, name: str | None) -> str:
-        """Name this run apart from every other in this process, even one started in the same second."""
-        stem = name or (Path(self.cfg.filename).stem if self.cfg.filename else "run")
-        full, number = f"{stem}_{self.timestamp}", 2
-        while MessageHub.check_instance_created(full):
-            full, number = f"{stem}_{self.timestamp}-{number}", number + 1
-        return full
 
     @contextmanager
     def _current(self) -> Iterator[None]:
@@ -178,7 +183,9 @@ class Runner:
     @cached_property
     def model(self) -> nn.Module:
         """The model, on its device, wrapped where the strategy wraps."""
-        return self.strategy.place(self.build_model(self.spec.model))
+        defaults = {} if self.spec.data_preprocessor is None else {"data_preprocessor": self.spec.data_preprocessor}
+        with config_path("model"):
+            return self.strategy.place(MODELS.build(self.spec.model, default_args=defaults))
 
     @cached_property
     def train_loop(self) -> Any:
@@ -208,14 +215,25 @@ class Runner:
 
     @cached_property
     def optim_wrapper(self) -> OptimWrapper | OptimWrapperDict:
-        """The optimizer and how it is stepped."""
+        """The optimizer and how it is stepped, its learning rates scaled to the batch size where asked."""
         self._require("optim_wrapper", "training")
-        return self.build_optim_wrapper(self.spec.optim_wrapper)
+        with config_path("optim_wrapper"):
+            wrapper = build_optim_wrapper(self.model, self.spec.optim_wrapper)
+        scale = self.spec.auto_scale_lr or {}
+        if scale.get("enable", False):
+            scale_lr(wrapper, scale, self.train_dataloader.batch_sampler.batch_size * self.world_size)
+        return wrapper
 
     @cached_property
     def param_schedulers(self) -> list[Any] | dict[str, list[Any]]:
         """The schedulers of learning rates and the like."""
-        return build_param_schedulers(self.spec.param_scheduler, self.optim_wrapper, self.train_loop)
+        return build_param_schedulers(
+            self.spec.param_scheduler,
+            self.optim_wrapper,
+            max_epochs=self.max_epochs,
+            max_iters=self.max_iters,
+            epoch_length=len(self.train_dataloader),
+        )
 
     @cached_property
     def log_processor(self) -> LogProcessor:
@@ -226,46 +244,22 @@ class Runner:
     @cached_property
     def visualizer(self) -> Visualizer:
         """What draws, and hands scalars and pictures to trackers."""
-        return self.build_visualizer(self.spec.visualizer)
+        with config_path("visualizer"):
+            return build_visualizer(self.spec.visualizer, name=self.experiment_name, save_dir=self.log_dir)
 
     def _require(self, name: str, purpose: str) -> None:
         if getattr(self.spec, name) is None:
             raise RuntimeError(f"this run was made without {name}, which {purpose} needs")
 
-    @property
-    def train_dataloader(self) -> Any:
-        """The training data's loader."""
-        return self.train_loop.dataloader
-
-    @property
-    def val_dataloader(self) -> Any:
-        """The validation data's loader."""
-        return self.val_loop.dataloader
-
-    @property
-    def test_dataloader(self) -> Any:
-        """The test data's loader."""
-        return self.test_loop.dataloader
-
-    @property
-    def val_evaluator(self) -> Any:
-        """The validation's metrics."""
-        return self.val_loop.evaluator
-
-    @property
-    def test_evaluator(self) -> Any:
-        """The test's metrics."""
-        return self.test_loop.evaluator
-
-    @property
-    def val_interval(self) -> int:
-        """Epochs (iterations) from one validation to the next."""
-        return self.train_loop.val_interval
-
-    @property
-    def val_begin(self) -> int:
-        """The first epoch (iteration) that may be followed by validation."""
-        return self.train_loop.val_begin
+    train_dataloader = _of_loop("train", "dataloader", "The training data's loader.")
+    val_dataloader = _of_loop("val", "dataloader", "The validation data's loader.")
+    test_dataloader = _of_loop("test", "dataloader", "The test data's loader.")
+    val_evaluator = _of_loop("val", "evaluator", "The validation's metrics.")
+    test_evaluator = _of_loop("test", "evaluator", "The test's metrics.")
+    val_interval = _of_loop("train", "val_interval", "Epochs (iterations) from one validation to the next.")
+    val_begin = _of_loop("train", "val_begin", "The first epoch (iteration) that may be followed by validation.")
+    max_epochs = _of_loop("train", "max_epochs", "How many epochs the training has.")
+    max_iters = _of_loop("train", "max_iters", "How many iterations the training has.")
 
     @property
     def epoch(self) -> int:
@@ -278,16 +272,6 @@ class Runner:
         return self.train_loop.iter if "train_loop" in self.__dict__ else 0
 
     @property
-    def max_epochs(self) -> int:
-        """How many epochs the training has."""
-        return self.train_loop.max_epochs
-
-    @property
-    def max_iters(self) -> int:
-        """How many iterations the training has."""
-        return self.train_loop.max_iters
-
-    @property
     def hooks(self) -> list[Hook]:
         """The hooks in the order in which they are called."""
         return self._hooks.hooks
@@ -295,66 +279,15 @@ class Runner:
     @property
     def model_name(self) -> str:
         """The class of the model inside its wrappers."""
-        return type(unwrapped(self.model)).__name__
+        return type(unwrap_model(self.model)).__name__
 
     @property
     def seed(self) -> int:
         """The seed of this run."""
         return self._seed
 
-    # ------------------------------------------------------------------ building parts
-
-    def build_logger(self, log_level: str | int = "INFO", log_file: str | None = None, **kwargs: Any) -> MMLogger:
-        """Make this run's logger, which also writes to `log_dir`."""
-        log_file = log_file or str(Path(self.log_dir, f"{self.timestamp}.log"))
-        return MMLogger.get_instance(self.experiment_name, log_level=log_level, log_file=log_file, **kwargs)
-
-    def build_message_hub(self) -> MessageHub:
-        """Make this run's message hub."""
-        return MessageHub.get_instance(self.experiment_name)
-
-    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        """Make this run's visualizer; by default one that writes to `log_dir`."""
-        if visualizer is not None and not isinstance(visualizer, Mapping):
-            return visualizer
-        cfg = {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}], **(visualizer or {})}
-        # A name fixed in a config would be shared by all runs of this process, and so would what is drawn.
-        with config_path("visualizer"):
-            return VISUALIZERS.build({**cfg, "name": self.experiment_name, "save_dir": cfg.get("save_dir", self.log_dir)})
-
-    def build_model(self, model: nn.Module | dict[str, Any]) -> nn.Module:
-        """Build the model, with the run's data preprocessor where its config has none."""
-        if isinstance(model, nn.Module):
-            return model
-        defaults = {} if self.spec.data_preprocessor is None else {"data_preprocessor": self.spec.data_preprocessor}
-        with config_path("model"):
-            return MODELS.build(model, default_args=defaults)
-
-    def build_optim_wrapper(self, optim_wrapper: Any) -> OptimWrapper | OptimWrapperDict:
-        """Build the optimizer over the model's parameters, scaled to the batch size where asked."""
-        if isinstance(optim_wrapper, (OptimWrapper, OptimWrapperDict)):
-            return optim_wrapper
-        if isinstance(optim_wrapper, torch.optim.Optimizer):
-            return OptimWrapper(optim_wrapper)
-        with config_path("optim_wrapper"):
-            return build_optim_wrapper(self.model, optim_wrapper)
-
     build_dataloader = staticmethod(build_dataloader)
     build_evaluator = staticmethod(build_evaluator)
-
-    def scale_lr(self, optim_wrapper: OptimWrapper | OptimWrapperDict, auto_scale_lr: dict[str, Any] | None) -> None:
-        """Scale learning rates by (ranks x batch size) / base_batch_size where `auto_scale_lr` is enabled."""
-        if not auto_scale_lr or not auto_scale_lr.get("enable", False):
-            return
-        if "base_batch_size" not in auto_scale_lr:
-            raise KeyError("auto_scale_lr needs base_batch_size, the batch size that the learning rate was chosen for")
-        batch_size = self.train_dataloader.batch_sampler.batch_size * self.world_size
-        ratio = batch_size / auto_scale_lr["base_batch_size"]
-        print_log(f"learning rates are scaled by {ratio:g} for a batch size of {batch_size}", self.logger)
-        wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
-        for wrapper in wrappers:
-            for group in wrapper.optimizer.param_groups:
-                group["lr"] *= ratio
 
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
         """Seed the run."""
@@ -369,9 +302,7 @@ class Runner:
         self._require("train_cfg", "training")
         with self._current():
             self._adopt_seed()
-            _ = self.train_loop  # before the optimizer: automatic scaling asks it for the batch size
-            self.scale_lr(self.optim_wrapper, self.spec.auto_scale_lr)
-            _ = self.param_schedulers, self.val_loop  # what is wrong with them is told before any work is done
+            _ = self.train_loop, self.param_schedulers, self.val_loop  # what is wrong with them is told before any work
             self.call_hook("before_run")
             self._init_weights()
             self.load_or_resume()
@@ -400,7 +331,7 @@ class Runner:
         return metrics
 
     def _init_weights(self) -> None:
-        model = unwrapped(self.model)
+        model = unwrap_model(self.model)
         if hasattr(model, "init_weights"):
             model.init_weights()
 
