@@ -267,7 +267,8 @@ class BaseDataset(Dataset):
         """Lay the given facts over those of the class; paths of text files become lists of lines."""
         merged = copy.deepcopy(cls.METAINFO)
         given = load(metainfo) if isinstance(metainfo, str) else metainfo
-        given = given.to_dict() if hasattr(given, "to_dict") else given
+        if given is not None and hasattr(given, "to_dict"):  # a Config
+            given = given.to_dict()
         if given is None:
             return merged
         if not isinstance(given, Mapping):

@@ -40,7 +40,7 @@ def default_collate(data_batch: Sequence[Any]) -> Any:
     return _turn_inside_out(data_batch, stack_leaves)
 
 
-def _turn_inside_out(batch: Sequence[Any], merge: Callable[[Sequence[Any]], Any]) -> Any:
+def _turn_inside_out(batch: Sequence[Any], merge: Callable[[list[Any]], Any]) -> Any:
     """Walk down equal structures in parallel and merge what stands at each leaf."""
     first = batch[0]
     kind: Any = type(first)
@@ -53,7 +53,7 @@ def _turn_inside_out(batch: Sequence[Any], merge: Callable[[Sequence[Any]], Any]
         if hasattr(first, "_fields"):
             return kind(*columns)
         return columns if isinstance(first, (list, tuple)) else kind(columns)
-    return merge(batch)
+    return merge(list(batch))
 
 
 def _values(batch: Sequence[Mapping[str, Any]], key: str) -> list[Any]:

@@ -196,8 +196,9 @@ def find_state_dict(checkpoint: Mapping[str, Any], *, prefix: str | None = None)
     Raises:
         CheckpointError: there are no weights, or none below the prefix.
     """
-    places = [checkpoint.get(key) for key in ("state_dict", "model", "module")]
-    state = next((place for place in places if _is_state(place)), checkpoint)
+    state: Mapping[str, Any] = checkpoint
+    for key in ("module", "model", "state_dict"):
+        state = checkpoint[key] if _is_state(checkpoint.get(key)) else state
     if not _is_state(state):
         raise CheckpointError(f"the checkpoint has no weights; its keys: {', '.join(map(str, list(checkpoint)[:8]))}")
     if all(name.startswith("module.") for name in state):  # written from inside a distributed wrapper

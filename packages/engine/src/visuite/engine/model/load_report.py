@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -81,10 +82,15 @@ def load_into(module: nn.Module, state_dict: Mapping[str, Tensor]) -> LoadReport
     given: OrderedDict[str, Tensor] = OrderedDict(state_dict)
     if hasattr(state_dict, "_metadata"):
         given._metadata = state_dict._metadata  # type: ignore[attr-defined]
-    missing, unexpected, problem = [], [], ""
-    handle = module.register_load_state_dict_post_hook(
-        lambda _, keys: (missing.extend(keys.missing_keys), unexpected.extend(keys.unexpected_keys), None)[-1]
-    )
+    missing: list[str] = []
+    unexpected: list[str] = []
+    problem = ""
+
+    def keep(_: nn.Module, keys: Any) -> None:
+        missing.extend(keys.missing_keys)
+        unexpected.extend(keys.unexpected_keys)
+
+    handle = module.register_load_state_dict_post_hook(keep)  # their lists do not come with an error
     try:
         module.load_state_dict(given, strict=False)
     except RuntimeError as error:  # torch has loaded all that fits before it complains of shapes

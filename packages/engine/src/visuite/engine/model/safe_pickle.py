@@ -15,7 +15,7 @@ from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,7 +40,8 @@ class SafeDtype:
     """Stand in for `numpy.dtype`: its code and byte order, nothing that could describe a foreign memory layout."""
 
     def __init__(self, code: str = "f8", *_: Any) -> None:
-        self.code, self.order = code, "="
+        self.code = code
+        self.order: Literal["<", ">", "="] = "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         self.order = state[1] if state[1] in ("<", ">") else "="
@@ -65,13 +66,13 @@ class SafeArray(np.ndarray):
     def __new__(cls, *_: Any) -> SafeArray:
         return super().__new__(cls, (0,))
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:  # type: ignore[override]
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         shape, dtype, fortran, content = state[-4:]
         real, count = dtype.resolve(), math.prod(shape)
         needed = count if real.hasobject else count * real.itemsize
         if not isinstance(content, list if real.hasobject else bytes) or len(content) != needed:
             raise ValueError("an array whose content does not have the size of its shape")
-        super().__setstate__((1, tuple(shape), real, bool(fortran), content))
+        super().__setstate__((1, tuple(shape), real, bool(fortran), content))  # type: ignore[arg-type]
 
     def __reduce__(self) -> Any:  # written again, it is an array like any other
         return self.view(np.ndarray).__reduce__()
