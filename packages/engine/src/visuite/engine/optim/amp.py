@@ -128,7 +128,7 @@ def _check_scale(loss_scale: Any) -> tuple[dict[str, Any], float | None]:
 
 
 def _check_dtype(dtype: Any) -> torch.dtype | None:
-    found = _DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype
+    found: Any = _DTYPES.get(dtype, dtype) if isinstance(dtype, str) else dtype
     if found is not None and found not in _DTYPES.values():
         raise ValueError(f"dtype is one of {', '.join(_DTYPES)}, not {dtype!r}{did_you_mean(str(dtype), _DTYPES)}")
     return found

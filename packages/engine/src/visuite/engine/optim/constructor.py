@@ -86,8 +86,8 @@ class DefaultOptimWrapperConstructor:
     groups stand in the order of `model.parameters()`. `paramwise_cfg` may have:
 
     - `custom_keys`: `{part of a name: dict(lr_mult=..., decay_mult=..., <option of the optimizer>=...)}`. The longest
-      key that stands in the parameter's name holds, of equally long ones the first in alphabetical order, and then none of
-      the multipliers below, unless `force_default_settings`.
+      key that stands in the parameter's name holds, of equally long ones the first in alphabetical order, and then
+      none of the multipliers below, unless `force_default_settings`.
     - `bias_lr_mult`, `bias_decay_mult`: biases, other than those of normalisation and DCN offset layers.
     - `norm_decay_mult`: weights and biases of normalisation layers.
     - `dwconv_decay_mult`: depthwise convolutions.

@@ -52,7 +52,7 @@ class Lamb(Optimizer):
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters; with a closure, evaluate it first and return its loss."""
         loss = None
         if closure is not None:

@@ -50,7 +50,7 @@ class LARS(Optimizer):
         super().__init__(params, {**options, "nesterov": nesterov, "eps": eps, "lars_exclude": False})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters; with a closure, evaluate it first and return its loss."""
         loss = None
         if closure is not None:
@@ -63,8 +63,8 @@ class LARS(Optimizer):
         return loss
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        gradients = [p.grad for p in parameters]
-        steps = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+        gradients: Any = [p.grad for p in parameters]
+        steps: Any = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
         if not group["lars_exclude"]:
             torch._foreach_mul_(steps, _trust(parameters, gradients, group))
         if group["momentum"]:

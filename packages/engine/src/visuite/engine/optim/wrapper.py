@@ -117,11 +117,12 @@ class OptimWrapper:
         if self.accumulative_counts == 1:
             return nullcontext()
         sync = self.should_sync()
-        if hasattr(model, "set_requires_gradient_sync"):  # FSDP2 keeps a switch in place of a context
-            model.set_requires_gradient_sync(sync)
-        elif not sync and hasattr(model, "no_sync"):
-            return model.no_sync()
-        return nullcontext()
+        switch: Any = getattr(model, "set_requires_gradient_sync", None)
+        if switch is not None:  # FSDP2 keeps a switch in place of a context
+            switch(sync)
+            return nullcontext()
+        no_sync: Any = None if sync else getattr(model, "no_sync", None)
+        return nullcontext() if no_sync is None else no_sync()
 
     def _clip_grad(self) -> None:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]

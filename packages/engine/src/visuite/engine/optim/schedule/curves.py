@@ -61,14 +61,14 @@ def quadratic(steps: float) -> Curve:
     return lambda t: min((t + 1) / steps, 1.0) ** 2
 
 
-def cosine_restarts(periods: Sequence[int], weights: Sequence[float]) -> Curve:
-    """Return one half cosine for each period, the k-th beginning at `weights[k]`; the last value stays (SGDR)."""
+def cosine_restarts(periods: Sequence[int]) -> Curve:
+    """Return a half cosine from 1 towards 0 for each period; the last value stays (SGDR, arXiv:1608.03983)."""
     ends = list(accumulate(periods))
 
     def curve(t: int) -> float:
         t = min(t, ends[-1] - 1)
         k = bisect_right(ends, t)
-        return weights[k] * half_cosine(t - (ends[k] - periods[k]), periods[k])
+        return half_cosine(t - (ends[k] - periods[k]), periods[k])
 
     return curve
 

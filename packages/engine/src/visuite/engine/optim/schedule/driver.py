@@ -156,16 +156,24 @@ class ParamScheduler:
 
     def _move(self) -> None:
         before, now = (self.curve(self.last_step - 1) if self.last_step else 1.0), self.curve(self.last_step)
-        if before != now:
-            for group, base in zip(self._groups, self.base_values, strict=True):
-                floor = self._floor(base)
-                # Where the curve had come down to its floor nothing is left to scale: it rises from the initial value.
-                share, of = (now, base) if before == 0 else (now / before, self._read(group))
-                self._write(group, floor + (of - floor) * share)
+        for group, base in zip(self._groups, self.base_values, strict=True):
+            value = self._read(group)
+            moved = self._moved(value, base, before, now)
+            if moved != value:
+                self._write(group, moved)
         self._last_value = self._read_all()
         if self.verbose:
             for index, value in enumerate(self._last_value):
                 self.print_value(self.verbose, index, value)
+
+    def _moved(self, value: float, base: float, before: float, now: float) -> float:
+        """Return the next value of a group, from its value and the shares that the curve left before and leaves now."""
+        if before == now:
+            return value
+        floor = self._floor(base)
+        if before == 0:  # nothing is left to scale: the curve rises from the floor to the initial value
+            return floor + (base - floor) * now
+        return floor + (value - floor) * (now / before)
 
     def _floor(self, base: float) -> float:
         return base * self.eta_min_ratio if self.eta_min_ratio is not None else self.eta_min or 0.0
@@ -208,7 +216,7 @@ class ParamScheduler:
         saved = state_dict.get("base_values", state_dict.get("_last_value"))
         if saved is not None and len(saved) != len(self._groups):
             raise ValueError(
-                f"{type(self).__name__}: the saved state is of {len(saved)} parameter groups, here are {len(self._groups)}"
+                f"{type(self).__name__}: the state has {len(saved)} parameter groups, the optimizer {len(self._groups)}"
             )
         for name, value in state_dict.items():
             if name in self._position():

@@ -6,7 +6,8 @@ The arguments of the window (begin, end, last_step, by_epoch, verbose) are those
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from itertools import accumulate
+from typing import Unpack
 
 from torch.optim import Optimizer
 
@@ -84,19 +85,13 @@ class ExponentialParamScheduler(ParamScheduler):
     Args:
         optimizer: An optimizer or an `OptimWrapper`.
         param_name: The key in its parameter groups.
-        gamma: The factor of a step; of an epoch where epochs are converted to iterations.
+        gamma: The factor of a step: of an iteration where epochs are converted to iterations.
         **window: See `ParamScheduler`.
     """
 
     def __init__(self, optimizer: Optimizing, param_name: str, gamma: float, **window: Unpack[Window]) -> None:
         self.gamma = gamma
         super().__init__(optimizer, param_name, curve=curves.exponential(gamma), **window)
-
-    @classmethod
-    def to_iterations(cls, arguments: dict[str, Any], epoch_length: int) -> dict[str, Any]:
-        """Return the arguments by iteration: an epoch's iterations together multiply by `gamma`."""
-        converted = super().to_iterations(arguments, epoch_length)
-        return {**converted, **{k: v ** (1 / epoch_length) for k, v in arguments.items() if k == "gamma"}}
 
 
 @PARAM_SCHEDULERS.register_module()
@@ -187,7 +182,7 @@ class CosineRestartParamScheduler(ParamScheduler):
         optimizer: An optimizer or an `OptimWrapper`.
         param_name: The key in its parameter groups.
         periods: Steps of each period.
-        restart_weights: The height at which each period begins, as a share of the initial value.
+        restart_weights: Where each period begins, as a share of the initial value. The last value of all stays.
         eta_min: The minimum; 0 by default.
         eta_min_ratio: The minimum as a share of the initial value, instead of `eta_min`.
         **window: See `ParamScheduler`.
@@ -208,8 +203,15 @@ class CosineRestartParamScheduler(ParamScheduler):
         if len(periods) != len(restart_weights) or not periods:
             raise ValueError(f"{len(restart_weights)} restart_weights are given for {len(periods)} periods")
         self.periods, self.restart_weights = list(periods), list(restart_weights)
-        curve = curves.cosine_restarts(self.periods, self.restart_weights)
+        self._heights = dict(zip(accumulate([0, *self.periods[:-1]]), self.restart_weights, strict=True))
+        curve = curves.cosine_restarts(self.periods)
         super().__init__(optimizer, param_name, curve=curve, eta_min=eta_min, eta_min_ratio=eta_min_ratio, **window)
+
+    def _moved(self, value: float, base: float, before: float, now: float) -> float:
+        height = self._heights.get(self.last_step, 1.0)
+        if self.last_step in self._heights and (self.last_step or height != 1):  # a period begins
+            return base * height
+        return super()._moved(value, base, before, now)
 
 
 @PARAM_SCHEDULERS.register_module()
