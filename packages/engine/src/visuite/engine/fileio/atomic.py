@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,11 +72,11 @@ def _sync_folder(folder: str) -> None:
 
 @contextmanager
 def _upload(place: Remote) -> Iterator[BinaryIO]:
-    with tempfile.TemporaryFile() as draft:
-        yield draft
-        draft.seek(0)
-        with place.fs.open(place.path, "wb") as target:
-            shutil.copyfileobj(draft, target, 1 << 20)
+    with tempfile.TemporaryDirectory() as folder:
+        draft = os.path.join(folder, "draft")
+        with open(draft, "wb") as file:
+            yield file
+        place.fs.put_file(draft, place.path)
 
 
 def _os_error_in(error: BaseException | None) -> OSError | None:
