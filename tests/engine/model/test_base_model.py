@@ -7,6 +7,7 @@ from contextlib import nullcontext
 import pytest
 import torch
 from torch import Tensor, nn
+
 from visuite.engine.model import BaseDataPreprocessor, BaseModel, ImgDataPreprocessor, parse_losses
 
 
@@ -90,12 +91,14 @@ def test_the_preprocessor_follows_its_model() -> None:
 
 def test_losses_are_means_and_sums_of_means() -> None:
     a, b = torch.tensor([1.0, 3.0], requires_grad=True), torch.tensor([[2.0, 4.0]], dtype=torch.float16)
-    total, log = parse_losses({"loss_a": a, "loss_b": [a, b], "acc": torch.tensor([1, 0]), "loss_c": 0.25, "aux": [b, 1]})
+    total, log = parse_losses(
+        {"loss_a": a, "loss_b": [a, b], "acc": torch.tensor([1, 0]), "loss_c": 0.25, "aux": [b, 1]}
+    )
     assert total.item() == 2 + (2 + 3) + 0.25
     assert {k: v.item() for k, v in log.items()} == {
         "loss": 7.25, "loss_a": 2, "loss_b": 5, "acc": 0.5, "loss_c": 0.25, "aux": 4,
     }  # fmt: skip
-    assert list(log)[0] == "loss"
+    assert next(iter(log)) == "loss"
     assert log["loss_b"].dtype == torch.float32
     total.backward()
     assert a.grad.tolist() == [1, 1]

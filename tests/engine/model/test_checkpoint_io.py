@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+
 from visuite.engine.model import (
     CheckpointError,
+    checkpoint_io,
     find_state_dict,
     get_state_dict,
     load_checkpoint,
@@ -25,7 +27,6 @@ from visuite.engine.model import (
     revise_keys,
     weights_to_cpu,
 )
-from visuite.engine.model import checkpoint_io
 
 WRITE_LEGACY = """
     import argparse, collections, datetime, pathlib, sys, types
@@ -59,9 +60,11 @@ WRITE_LEGACY = """
     checkpoint = dict(
         state_dict=collections.OrderedDict(weight=torch.arange(3.0)),
         message_hub=dict(log_scalars={"train/loss": HistoryBuffer()}),
-        meta=dict(cfg=ConfigDict(a=1), array=np.arange(6, dtype=">i2").reshape(2, 3), fortran=np.asfortranarray(np.eye(2)),
+        meta=dict(cfg=ConfigDict(a=1), array=np.arange(6, dtype=">i2").reshape(2, 3),
+                  fortran=np.asfortranarray(np.eye(2)),
                   scalar=np.float32(1.5), names=np.array(["a", "bc"]), objects=np.array([None, "x"], dtype=object),
-                  default=collections.defaultdict(list, k=[1]), queue=collections.deque([1, 2], 5), args=argparse.Namespace(lr=1),
+                  default=collections.defaultdict(list, k=[1]), queue=collections.deque([1, 2], 5),
+                  args=argparse.Namespace(lr=1),
                   path=pathlib.PurePosixPath("a/b"), when=datetime.datetime(2020, 1, 1), classes=("cat", "dog")),
     )
     torch.save(checkpoint, sys.argv[1], _use_new_zipfile_serialization=sys.argv[2] == "zip")
@@ -160,7 +163,10 @@ def test_arrays_that_would_read_foreign_memory_are_refused(tmp_path, state) -> N
 
 
 def test_what_the_user_trusts_is_admitted(tmp_path) -> None:
-    torch.save({"w": torch.ones(1), "x": Hostile(complex, 1, 2), "y": Hostile(divmod, 7, 2), "z": np.arange(2)}, tmp_path / "w.pth")
+    torch.save(
+        {"w": torch.ones(1), "x": Hostile(complex, 1, 2), "y": Hostile(divmod, 7, 2), "z": np.arange(2)},
+        tmp_path / "w.pth",
+    )
     with pytest.raises(CheckpointError, match="divmod"):
         read_checkpoint(tmp_path / "w.pth")
     with torch.serialization.safe_globals([divmod]):

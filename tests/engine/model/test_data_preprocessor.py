@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+
 from visuite.engine.model import BaseDataPreprocessor, ImgDataPreprocessor, merge_dict, stack_batch
 
 Pair = namedtuple("Pair", "a b")
@@ -74,7 +75,12 @@ def test_half_given_settings_are_refused(kwargs, message) -> None:
 @pytest.mark.parametrize(
     ("kwargs", "data", "error", "message"),
     [
-        (dict(mean=[1, 2, 3], std=[1, 1, 1]), {"inputs": [torch.ones(4, 2, 2)]}, ValueError, "3 channels, these images have 4"),
+        (
+            dict(mean=[1, 2, 3], std=[1, 1, 1]),
+            {"inputs": [torch.ones(4, 2, 2)]},
+            ValueError,
+            "3 channels, these images have 4",
+        ),
         (dict(bgr_to_rgb=True), {"inputs": [torch.ones(1, 2, 2)]}, ValueError, "have 1"),
         ({}, {"inputs": [torch.ones(2, 2)]}, TypeError, r"\[C, H, W\]"),
         ({}, {"inputs": torch.ones(3, 2, 2)}, TypeError, r"\[B, C, H, W\]"),

@@ -98,7 +98,9 @@ def values(net: nn.Module) -> dict[str, set[float]]:
 def test_layer_chooses_by_class_name_or_base() -> None:
     net = Net()
     before = values(net)
-    initialize(net, [dict(type="Constant", layer="Conv2d", val=1, bias=2), dict(type="Constant", layer=["_BatchNorm"], val=3)])
+    initialize(
+        net, [dict(type="Constant", layer="Conv2d", val=1, bias=2), dict(type="Constant", layer=["_BatchNorm"], val=3)]
+    )
     after = values(net)
     assert after["conv.weight"] == {1.0}
     assert after["conv.bias"] == {2.0}

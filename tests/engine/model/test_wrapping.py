@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+
 from visuite.engine.model import (
     BaseModel,
     BaseTTAModel,
@@ -95,7 +96,9 @@ def test_wrappers_of_children_registries_count() -> None:
 
 
 def test_sync_batchnorm_there_and_back_keeps_everything() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, eps=0.1, momentum=0.2), nn.Sequential(nn.BatchNorm1d(4, affine=False)))
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, eps=0.1, momentum=0.2), nn.Sequential(nn.BatchNorm1d(4, affine=False))
+    )
     net[1](torch.randn(2, 4, 3, 3))
     state = {k: v.clone() for k, v in net.state_dict().items()}
     x = torch.randn(2, 3, 5, 5)

@@ -221,9 +221,7 @@ class ClassBalancedDataset(DatasetWrapper):
 def repeat_factors(categories: Sequence[Sequence[int]], threshold: float) -> list[float]:
     """Return how often each sample comes, from the categories in it; 1 for a sample without any."""
     holding = Counter(category for sample in categories for category in set(sample))
-    factor = {
-        category: max(1.0, math.sqrt(threshold * len(categories) / count)) for category, count in holding.items()
-    }
+    factor = {category: max(1.0, math.sqrt(threshold * len(categories) / count)) for category, count in holding.items()}
     return [max((factor[category] for category in sample), default=1.0) for sample in categories]
 
 

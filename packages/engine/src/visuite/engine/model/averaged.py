@@ -43,12 +43,11 @@ class BaseAveragedModel(nn.Module):
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval is at least 1, not {interval}")
+        self.interval, self.update_buffers = interval, update_buffers
         self.module = copy.deepcopy(model).requires_grad_(False)
-        self.interval = interval
-        self.update_buffers = update_buffers
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
         if device is not None:
-            self.module = self.module.to(device)
-        self.register_buffer("steps", torch.tensor(0, dtype=torch.long, device=device))
+            self.to(device)
         self._step = 0  # `steps` on the host: reading the buffer would wait for the device
         self.register_load_state_dict_post_hook(_take_step_from_buffer)
 

@@ -146,7 +146,8 @@ def parse_losses(losses: Mapping[str, Any]) -> tuple[Tensor, dict[str, Tensor]]:
 
 def _as_scalar(name: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
-        return value.to(torch.promote_types(value.dtype, torch.float32)).mean()
+        value = value.to(torch.promote_types(value.dtype, torch.float32))
+        return value if value.dim() == 0 else value.mean()
     if isinstance(value, numbers.Real):
         return torch.tensor(float(value))
     if isinstance(value, (list, tuple)) and value:

@@ -124,6 +124,7 @@ def _download(url: str) -> Path:
     target = folder / url.partition("?")[0].rpartition("/")[2]
     if not target.is_file():
         folder.mkdir(parents=True, exist_ok=True)
+        print_log(f"downloading {url} to {target}", logger="current")
         try:
             torch.hub.download_url_to_file(url, str(target), progress=False)
         except Exception as error:

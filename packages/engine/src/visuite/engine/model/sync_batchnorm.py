@@ -48,9 +48,7 @@ def _replaced(module: nn.Module, replace: Callable[[nn.Module], nn.Module]) -> n
 def _local_batchnorm(module: nn.Module) -> nn.Module:
     if not isinstance(module, nn.SyncBatchNorm):
         return module
-    norm = AnyDimBatchNorm(
-        module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats
-    )
+    norm = AnyDimBatchNorm(module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats)
     # The very tensors move over, so that optimizers which hold them stay valid.
     norm._parameters, norm._buffers = module._parameters, module._buffers
     return norm.train(module.training)

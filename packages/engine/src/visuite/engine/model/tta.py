@@ -29,7 +29,6 @@ class BaseTTAModel(BaseModel):
             raise TypeError(f"the model under test-time augmentation needs test_step: {type(self.module).__name__}")
         if data_preprocessor is not None:
             self.module.data_preprocessor = self.data_preprocessor
-        self.is_init = True
 
     def merge_preds(self, data_samples_list: list[list[Any]]) -> list[Any]:
         """Merge predictions.
