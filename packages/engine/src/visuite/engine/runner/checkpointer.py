@@ -25,6 +25,14 @@ from visuite.engine.model.checkpoint_io import get_state_dict as weights_of
 from visuite.engine.model.checkpoint_io import revise_keys as rename_keys
 from visuite.engine.optim import OptimWrapper, OptimWrapperDict
 from visuite.engine.runner.environment import generator_states, restore_generators
+from visuite.engine.runner.plan import (
+    POLICY,
+    Plan,
+    each_scheduler,
+    hyper_parameters,
+    replay,
+    restore_hyper_parameters,
+)
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
@@ -84,7 +92,7 @@ class Checkpointer:
                 "seed": runner.seed,
                 "experiment_name": runner.experiment_name,
                 "time": time.strftime("%Y%m%d_%H%M%S"),
-                "world_size": runner.world_size,
+                "plan": runner.plan.to_checkpoint(),
                 "dataset_meta": plain_or_text(getattr(runner.train_dataloader.dataset, "metainfo", None)),
             },
             "state_dict": weights_to_cpu(weights_of(unwrap_model(runner.model))),
@@ -138,18 +146,47 @@ class Checkpointer:
         runner = self.runner
         checkpoint = self.load(path, map_location=map_location, strict=True)
         meta = checkpoint.get("meta", {})
-        runner.train_loop.restore(meta)
+        saved = Plan.from_checkpoint(meta.get("plan"))
+        changes = [] if saved is None else self._plan_changes(saved, checkpoint)
         if resume_optimizer and "optimizer" in checkpoint:
-            runner.optim_wrapper.load_state_dict(checkpoint["optimizer"])
-            _restore_gradients(runner.optim_wrapper, checkpoint.get("gradients"))
-        if resume_param_scheduler and checkpoint.get("param_schedulers"):
+            self._resume_optimizer(checkpoint, saved if changes else None)
+        if saved is not None and changes:
+            meta = runner.plan.translate(meta, saved)
+            replay(runner.param_schedulers, checkpoint.get("param_schedulers"), meta)
+            print_log("resuming under a changed plan:\n  " + "\n  ".join(changes) + f"\n{POLICY}", runner.logger)
+        elif resume_param_scheduler and checkpoint.get("param_schedulers"):
             _restore_schedulers(runner.param_schedulers, checkpoint["param_schedulers"])
+        runner.train_loop.restore(meta)
+        self._resume_surroundings(checkpoint)
+        print_log(f"resumed from {path}: epoch {runner.epoch}, iteration {runner.iter}", runner.logger)
+
+    def _plan_changes(self, saved: Plan, checkpoint: Mapping[str, Any]) -> list[str]:
+        """Say what this run changes in the plan of a checkpoint, its schedules included."""
+        changes = self.runner.plan.changes(saved)
+        states = each_scheduler(checkpoint.get("param_schedulers") or [])
+        for scheduler, state in zip(each_scheduler(self.runner.param_schedulers), states, strict=False):
+            name = type(scheduler).__name__
+            changes += [f"{k} of {name}: {a} -> {b}" for k, (a, b) in scheduler.plan_changes(state).items()]
+        return changes
+
+    def _resume_optimizer(self, checkpoint: Mapping[str, Any], changed_from: Plan | None) -> None:
+        """Restore the moments, and what belongs to the very same plan: hyper-parameters, gradients in flight."""
+        wrapper, plan = self.runner.optim_wrapper, self.runner.plan
+        own = hyper_parameters(wrapper)
+        wrapper.load_state_dict(checkpoint["optimizer"])
+        if changed_from is not None:
+            restore_hyper_parameters(wrapper, own)
+        if changed_from is None or plan.has_batches_of(changed_from):
+            _restore_gradients(wrapper, checkpoint.get("gradients"))
+
+    def _resume_surroundings(self, checkpoint: Mapping[str, Any]) -> None:
+        """Restore the history and the generators; those of other ranks than there were begin anew."""
+        runner = self.runner
         if "message_hub" in checkpoint:
             runner.message_hub.load_state_dict(checkpoint["message_hub"])
         states = checkpoint.get("generators") or []
         if len(states) == runner.world_size:
             restore_generators(states[get_rank()])
-        print_log(f"resumed from {path}: epoch {runner.epoch}, iteration {runner.iter}", runner.logger)
 
     def seed_of(self, path: str) -> int | None:
         """Return the seed that a checkpoint was trained with, saying so where this run is fixed to another."""

@@ -64,6 +64,8 @@ class TrainLoop(BaseLoop):
         dynamic_intervals: `[(from, interval), ...]`, other intervals later in the run.
     """
 
+    by_epoch: bool  # whether epochs or iterations measure the run
+
     def __init__(
         self,
         runner: Runner,
@@ -173,6 +175,8 @@ class EpochBasedTrainLoop(TrainLoop):
         dynamic_intervals: `[(epoch, interval), ...]`.
     """
 
+    by_epoch = True
+
     def __init__(
         self,
         runner: Runner,
@@ -238,6 +242,8 @@ class IterBasedTrainLoop(TrainLoop):
         val_interval: Validate every so many iterations, and after the last.
         dynamic_intervals: `[(iteration, interval), ...]`.
     """
+
+    by_epoch = False
 
     def __init__(
         self,

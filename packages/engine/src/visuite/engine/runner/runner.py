@@ -45,6 +45,7 @@ from visuite.engine.runner.environment import (
     unique_name,
 )
 from visuite.engine.runner.log_processor import LogProcessor
+from visuite.engine.runner.plan import Plan, hyper_parameters
 from visuite.engine.runner.spec import RunnerSpec
 from visuite.engine.runner.strategy import SingleDeviceStrategy, choose_strategy
 from visuite.engine.utils import collect_env
@@ -236,6 +237,11 @@ class Runner:
         )
 
     @cached_property
+    def plan(self) -> Plan:
+        """What the run intends, as it stood before its first step."""
+        return Plan.of(self, hyper_parameters(self.optim_wrapper))
+
+    @cached_property
     def log_processor(self) -> LogProcessor:
         """What turns the hub's history into log lines."""
         cfg = self.spec.log_processor
@@ -302,7 +308,7 @@ class Runner:
         self._require("train_cfg", "training")
         with self._current():
             self._adopt_seed()
-            _ = self.train_loop, self.param_schedulers, self.val_loop  # what is wrong with them is told before any work
+            _ = self.param_schedulers, self.plan, self.val_loop  # what is wrong with them is told before any work
             self.call_hook("before_run")
             self._init_weights()
             self.load_or_resume()

@@ -1,0 +1,150 @@
+"""Resuming under a changed plan: what changed, and what becomes of the position and the schedules.
+
+The policy, which is printed whenever it applies:
+
+- Training by epochs goes on in the same epoch, at the first whole batch that was not begun; iterations are recounted.
+- Training by iterations goes on at the same iteration; the data stream goes on at the sample it had come to.
+- The optimizer keeps its moments. Learning rates and all other hyper-parameters are this run's: schedules are replayed
+  from the beginning to the position, those that follow a metric keep what they have seen.
+- Gradients of an open accumulation window are dropped when the batch size or the number of ranks changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from visuite.engine.logging.plain import to_plain
+from visuite.engine.optim import OptimWrapperDict, ReduceOnPlateauParamScheduler
+
+if TYPE_CHECKING:
+    from visuite.engine.runner.runner import Runner
+
+POLICY = (
+    "training goes on from the same place in the data; the optimizer keeps its moments; learning rates and other "
+    "hyper-parameters are those of this run, its schedules replayed up to here"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run intends, as far as going on from a checkpoint depends on it.
+
+    Args:
+        by_epoch: Whether epochs or iterations measure the run.
+        batch_size: Samples of an iteration, over all ranks; 0 where the loader does not tell.
+        world_size: Ranks.
+        epoch_length: Iterations of an epoch; 0 where the loader has no length.
+        max_epochs, max_iters: The length of the run.
+        hyper_parameters: Of every parameter group, before the first step.
+        schedules: The classes of the schedulers.
+    """
+
+    by_epoch: bool
+    batch_size: int
+    world_size: int
+    epoch_length: int
+    max_epochs: int
+    max_iters: int
+    hyper_parameters: list[dict[str, Any]]
+    schedules: list[str]
+
+    @classmethod
+    def of(cls, runner: Runner, hyper_parameters: list[dict[str, Any]]) -> Self:
+        """Read the plan of a run."""
+        loader, loop = runner.train_dataloader, runner.train_loop
+        batch_size = getattr(getattr(loader, "batch_sampler", None), "batch_size", None) or 0
+        return cls(
+            by_epoch=loop.by_epoch,
+            batch_size=batch_size * runner.world_size,
+            world_size=runner.world_size,
+            epoch_length=len(loader) if hasattr(loader, "__len__") else 0,
+            max_epochs=loop.max_epochs,
+            max_iters=loop.max_iters,
+            hyper_parameters=hyper_parameters,
+            schedules=[type(one).__name__ for one in each_scheduler(runner.param_schedulers)],
+        )
+
+    @classmethod
+    def from_checkpoint(cls, saved: Mapping[str, Any] | None) -> Self | None:
+        """Read the plan in a checkpoint; None where there is none, as in OpenMMLab's."""
+        return None if saved is None else cls(**saved)
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """Return the plan as plain values."""
+        return to_plain(asdict(self))
+
+    def changes(self, saved: Plan) -> list[str]:
+        """Say what this plan changes in a saved one."""
+        mine, theirs = self.to_checkpoint(), saved.to_checkpoint()
+        told = [f"{name}: {theirs[name]} -> {mine[name]}" for name in mine if _differ(name, mine, theirs)]
+        for index, (now, then) in enumerate(zip(self.hyper_parameters, saved.hyper_parameters, strict=False)):
+            told += [f"{k} of group {index}: {then[k]} -> {now[k]}" for k in now if k in then and now[k] != then[k]]
+        return told
+
+    def has_batches_of(self, other: Plan) -> bool:
+        """Tell whether an iteration sees as many samples on as many ranks as in another plan."""
+        return (self.batch_size, self.world_size) == (other.batch_size, other.world_size)
+
+    def translate(self, position: Mapping[str, int], saved: Plan) -> dict[str, int]:
+        """Return where in this plan a position of a saved one lies."""
+        moved = dict(position)
+        if not (self.batch_size and saved.batch_size) or "batch" not in position:
+            return moved
+        moved["batch"] = math.ceil(position["batch"] * saved.batch_size / self.batch_size)
+        if self.by_epoch and self.epoch_length:
+            moved["batch"] = min(moved["batch"], self.epoch_length)
+            moved["iter"] = position["epoch"] * self.epoch_length + moved["batch"]
+            validated_epochs = position["validated"] // max(saved.epoch_length, 1)
+            moved["validated"] = validated_epochs * self.epoch_length
+        return moved
+
+
+def _differ(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    return name != "hyper_parameters" and mine[name] != theirs[name]
+
+
+def each_scheduler(schedulers: Any) -> Iterator[Any]:
+    """Go through the schedulers of one optimizer, or of several by name."""
+    if isinstance(schedulers, dict):
+        for some in schedulers.values():
+            yield from some
+    else:
+        yield from schedulers
+
+
+def hyper_parameters(optim_wrapper: Any) -> list[dict[str, Any]]:
+    """Return the values of every parameter group, without the parameters."""
+    wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
+    groups = [group for wrapper in wrappers for group in wrapper.param_groups]
+    return [{key: value for key, value in group.items() if key != "params"} for group in groups]
+
+
+def restore_hyper_parameters(optim_wrapper: Any, values: list[dict[str, Any]]) -> None:
+    """Put values that `hyper_parameters` returned back into the groups."""
+    wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
+    groups = [group for wrapper in wrappers for group in wrapper.param_groups]
+    for group, value in zip(groups, values, strict=True):
+        group.update(value)
+
+
+def replay(schedulers: Any, states: Any, position: Mapping[str, int]) -> None:
+    """Step fresh schedulers to a position; those that follow a metric take their saved state where it fits."""
+    saved = list(each_scheduler(states or []))
+    for index, scheduler in enumerate(each_scheduler(schedulers)):
+        if isinstance(scheduler, ReduceOnPlateauParamScheduler):
+            if index < len(saved) and "best" in saved[index]:
+                _resume_plateau(scheduler, saved[index])
+            continue
+        for _ in range(position["epoch"] if scheduler.by_epoch else position["iter"]):
+            scheduler.step()
+
+
+def _resume_plateau(scheduler: ReduceOnPlateauParamScheduler, state: Mapping[str, Any]) -> None:
+    """Keep what it has seen, and reduce this run's values as often as the saved ones were."""
+    scheduler.load_state_dict(state)
+    shares = zip(scheduler.optimizer.param_groups, state["base_values"], state["_last_value"], strict=True)
+    for group, base, last in shares:
+        group[scheduler.param_name] *= last / base if base else 1.0
