@@ -76,8 +76,9 @@ class LogProcessor:
     Args:
         window_size: How many of the newest values a mean is over.
         by_epoch: Count by epochs, as training by epochs does, or else by iterations.
-        custom_cfg: `[dict(data_src='loss', log_name='loss_all', method_name='mean', window_size='global'), ...]`. Without
-            `log_name` the entry replaces what is shown for the scalar. `window_size` is a number, 'epoch' or 'global'.
+        custom_cfg: `[dict(data_src='loss', log_name='loss_all', method_name='mean', window_size='global'), ...]`.
+            Without `log_name` the entry replaces what is shown for the scalar. `window_size` is a number, 'epoch' or
+            'global'.
         num_digits: Digits behind the point.
         log_with_hierarchy: Name scalars with their stage (`train/loss`).
         mean_pattern: Scalars whose names match are shown as means, others as they are now.

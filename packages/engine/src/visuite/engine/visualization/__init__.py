@@ -1,0 +1,9 @@
+"""Pictures of what a model sees and says, and where they and a run's numbers are kept."""
+
+from visuite.engine.visualization.backend import BaseVisBackend, force_init_env
+from visuite.engine.visualization.canvas import Canvas, as_rgb
+from visuite.engine.visualization.grid import image_grid
+from visuite.engine.visualization.local import LocalVisBackend
+from visuite.engine.visualization.visualizer import Visualizer
+
+__all__ = ["BaseVisBackend", "Canvas", "LocalVisBackend", "Visualizer", "as_rgb", "force_init_env", "image_grid"]

@@ -1,0 +1,54 @@
+"""Colours as users write them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from visuite.engine.utils.text import did_you_mean
+
+Rgb = tuple[int, int, int]
+Color = str | Sequence[int]
+
+#: The one-letter names that plotting programs share.
+LETTERS: dict[str, Rgb] = {
+    "b": (0, 0, 255),
+    "g": (0, 128, 0),
+    "r": (255, 0, 0),
+    "c": (0, 191, 191),
+    "m": (191, 0, 191),
+    "y": (191, 191, 0),
+    "k": (0, 0, 0),
+    "w": (255, 255, 255),
+}
+
+
+def parse_color(color: Color) -> Rgb | None:
+    """Return (red, green, blue) of 0..255 for a name, a letter, '#rrggbb' or three numbers; None for 'none'.
+
+    Raises:
+        ValueError: no such colour; says the nearest.
+    """
+    if isinstance(color, str):
+        return _named(color)
+    values = np.asarray(color).reshape(-1).tolist()
+    if len(values) != 3 or not all(0 <= value <= 255 for value in values):
+        raise ValueError(f"a colour is a name or three numbers of 0 to 255, not {color!r}")
+    red, green, blue = (int(value) for value in values)
+    return red, green, blue
+
+
+def _named(name: str) -> Rgb | None:
+    if name == "none":
+        return None
+    if name in LETTERS:
+        return LETTERS[name]
+    from PIL import ImageColor
+
+    try:
+        red, green, blue = ImageColor.getrgb(name)[:3]
+    except ValueError:
+        known = (*LETTERS, *ImageColor.colormap, "none")
+        raise ValueError(f"there is no colour {name!r}{did_you_mean(name, known)}") from None
+    return red, green, blue
