@@ -93,5 +93,6 @@ def _scalar(text: str) -> Any:
             return kind(text)
         except ValueError:
             continue
-    words = {"true": True, "false": False}
-    return words[text.lower()] if text.lower() in words else (None if text == "None" else text)
+    if text == "None":
+        return None
+    return {"true": True, "false": False}.get(text.lower(), text)

@@ -67,7 +67,7 @@ class Loader:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._budget = Budget()
+        self.budget = Budget()
         self._chain: list[str] = []
         self._count = 0
 
@@ -120,7 +120,7 @@ class Loader:
             templates.fill_tree(values, base.values)
         except MissingVariableError as error:
             raise ConfigError(str(error), Location(name, 1)) from None
-        self._budget.weigh(values)
+        self.budget.weigh(values)
         return self.merged(base, values, text)
 
     def bases(self, names: Any, folder: str | None, location: Location | None) -> Loaded:
@@ -137,7 +137,7 @@ class Loader:
         for item in listed:
             path, scope = base_path(item, folder, location)
             base = self.load(path, location)
-            values = clone(base.values, self._budget)
+            values = clone(base.values, self.budget)
             if scope is not None:
                 add_scope(values, scope)
             self._put_together(together, replace(base, values=values), location)
@@ -161,7 +161,7 @@ class Loader:
     def merged(self, base: Loaded, child: MarkedDict, text: str) -> Loaded:
         """Return a file's own values over those of its bases."""
         values = base.values
-        merge(values, clone(child, self._budget))
+        merge(values, clone(child, self.budget))
         full = f"{base.text}\n{text}" if base.text else text
         return replace(base, values=values, text=full)
 
@@ -205,7 +205,7 @@ class _PythonFile:
         return Evaluator(
             self._name,
             templates=self._templates,
-            budget=self._loader._budget,
+            budget=self._loader.budget,
             base=base,
             read_base=self._read_base if new_style else None,
         )
@@ -230,7 +230,7 @@ class _PythonFile:
         """Read the config that an import inside `read_base()` names."""
         loaded = self._loader.load(self._imported_path(node, location), location)
         self._read_files.append(loaded)
-        values = clone(loaded.values, self._loader._budget)
+        values = clone(loaded.values, self._loader.budget)
         if [alias.name for alias in node.names] == ["*"]:
             return values, loaded.references
         found, references = MarkedDict(), {}

@@ -139,7 +139,9 @@ class Config:
         if not wanted:
             return None
         if not isinstance(wanted, dict) or not set(wanted) <= {"imports", "allow_failed_imports"}:
-            raise ConfigError("custom_imports is dict(imports=[...], allow_failed_imports=...)", self.where("custom_imports"))
+            raise ConfigError(
+                "custom_imports is dict(imports=[...], allow_failed_imports=...)", self.where("custom_imports")
+            )
         return import_modules_from_strings(wanted.get("imports"), wanted.get("allow_failed_imports", False))
 
     # ------------------------------------------------------------------ what it is
@@ -200,9 +202,9 @@ class Config:
     def diff(cfg1: str | Path | Config, cfg2: str | Path | Config) -> str:
         """Return a unified diff of two configs, or of two files, printed with sorted keys."""
         configs = [cfg if isinstance(cfg, Config) else Config.fromfile(cfg) for cfg in (cfg1, cfg2)]
-        texts = [pretty_python(cfg._cfg_dict, sort_keys=True).splitlines() for cfg in configs]
-        names = [cfg.filename or f"config {number}" for number, cfg in enumerate(configs, 1)]
-        return "".join(f"{line}\n" for line in difflib.unified_diff(*texts, *names, lineterm=""))
+        first, second = (pretty_python(cfg._cfg_dict, sort_keys=True).splitlines() for cfg in configs)
+        old, new = (cfg.filename or f"config {number}" for number, cfg in enumerate(configs, 1))
+        return "".join(f"{line}\n" for line in difflib.unified_diff(first, second, old, new, lineterm=""))
 
     # ------------------------------------------------------------------ changing it
 
@@ -335,8 +337,6 @@ def _add_options(parser: argparse.ArgumentParser, values: ConfigDict, prefix: st
         elif isinstance(value, bool):
             parser.add_argument(name, action="store_true", default=value)
         elif isinstance(value, (int, float, str)):
-            parser.add_argument(name, type=type(value) if not isinstance(value, str) else str, default=value)
+            parser.add_argument(name, type=type(value), default=value)
         elif isinstance(value, (list, tuple)) and value and isinstance(value[0], (int, float, str)):
             parser.add_argument(name, type=type(value[0]), nargs="+", default=value)
-
-

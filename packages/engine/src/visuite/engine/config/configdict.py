@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from typing import Any
+from typing import Any, cast
 
 from visuite.engine.config.errors import ConfigError, Location
 from visuite.engine.config.limits import Budget
@@ -92,7 +92,7 @@ class ConfigDict(MarkedDict):
     def __or__(self, other: Any) -> ConfigDict:
         return ConfigDict(dict(self) | dict(other))
 
-    def __ior__(self, other: Any) -> ConfigDict:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> ConfigDict:
         for key, value in dict(other).items():
             self[key] = value
         return self
@@ -111,7 +111,7 @@ class ConfigDict(MarkedDict):
         """Take a key out and return its value, or `default` as a `ConfigDict` would hold it."""
         return super().pop(key, *map(wrap, default))
 
-    def update(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
+    def update(self, *args: Any, **kwargs: Any) -> None:
         """Merge another dict into this: nested dicts merge, unless the other has `_delete_=True`."""
         for source in (*args, kwargs):
             child = ConfigDict(source)
@@ -221,7 +221,7 @@ def merge(base: Any, child: ConfigDict, *, allow_list_keys: bool = False, loose:
         if present and isinstance(value, dict) and not value.pop(DELETE_KEY, False):
             target = base[slot]
             if isinstance(target, dict) or (allow_list_keys and isinstance(target, list)):
-                merge(target, value, allow_list_keys=allow_list_keys, loose=loose, path=place)
+                merge(target, cast(ConfigDict, value), allow_list_keys=allow_list_keys, loose=loose, path=place)
                 _note(base, slot, mark)
                 continue
             if not loose:

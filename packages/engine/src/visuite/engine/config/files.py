@@ -47,7 +47,7 @@ def find_in_package(scope: str, path: str, location: Location | None = None) -> 
     if not folders:
         known = [*SCOPE_ALIASES, *OWN_SCOPES]
         raise ConfigNotFoundError(
-            f"{scope}::{path}: no installed package brings configs under the name {scope!r}{did_you_mean(scope, known)}",
+            f"{scope}::{path}: no installed package brings configs of {scope!r}{did_you_mean(scope, known)}",
             location,
         )
     for folder in folders:
@@ -107,10 +107,10 @@ def read_text(path: str, location: Location | None = None) -> str:
         ConfigError: it is missing, no regular file, of an unknown kind, too large or no text.
     """
     file = Path(path)
-    if file.suffix not in SUFFIXES:
-        raise ConfigError(f"{path}: a config is a file of {', '.join(SUFFIXES)}", location)
     if not file.exists():
         raise ConfigNotFoundError(f"{path}: no such config{nearest_file(file)}", location)
+    if file.suffix not in SUFFIXES:
+        raise ConfigError(f"{path}: a config is a file of {', '.join(SUFFIXES)}", location)
     if not file.is_file():
         raise ConfigError(f"{path} is no regular file", location)
     if file.stat().st_size > MAX_FILE_BYTES:

@@ -14,7 +14,7 @@ from visuite.engine.registry.scope import SCOPE_ALIASES, trust_package
 
 
 def our_module(name: str) -> str:
-    """Return our name of a module: `mmdet.models` is `visuite.det.models`, or `visuite.det` where we have no such part."""
+    """Return our name of a module: `mmdet.models` is `visuite.det.models`, or `visuite.det` if that is not there."""
     root, _, rest = name.partition(".")
     if root not in SCOPE_ALIASES:
         return name

@@ -42,7 +42,7 @@ class LazyObject(str):
 
 @contextmanager
 def read_base() -> Iterator[None]:
-    """Mark the imports of other configs in a new-style config: `with read_base(): from .base import *`."""
+    """Mark the imports in its block as those of other configs; does nothing else."""
     yield
 
 

@@ -93,7 +93,9 @@ def _yaml_loader() -> Any:
             for key_node, value_node in node.value:
                 key = self.construct_object(key_node, deep=True)
                 if isinstance(key, (list, dict, set)):
-                    raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", key_node.start_mark)
+                    raise yaml.constructor.ConstructorError(
+                        None, None, "a key must be a plain value", key_node.start_mark
+                    )
                 dict.__setitem__(made, key, self.construct_object(value_node, deep=True))
                 made.mark(key, Location(self.filename, key_node.start_mark.line + 1))
 

@@ -127,7 +127,8 @@ def plain_leaf(value: Any) -> Any:
 
 def _base_type(value: Any) -> Any:
     """Return a number or string of a subclass (`IntEnum`, NumPy's float) as the built-in type."""
-    for kind in (bool, int, float, complex, str, bytes):
+    kinds: tuple[Any, ...] = (bool, int, float, complex, str, bytes)
+    for kind in kinds:
         if isinstance(value, kind):
             return value if type(value) is kind else kind(value)
     return value

@@ -112,7 +112,9 @@ class Templates:
             if variable is None:
                 return json.dumps(text)
             value = self.typed_variable(text[2:-2])
-            return json.dumps(value) if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
+            return (
+                json.dumps(value) if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
+            )
 
         return _quoted(_TEXT_LEXEME, source, replace)
 

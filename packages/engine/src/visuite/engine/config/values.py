@@ -56,6 +56,10 @@ class Module:
 ENVIRONMENT_HINT = "; an environment variable is written '{{$NAME:default}}'"
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # ------------------------------------------------------------------ functions
 
 
@@ -112,10 +116,11 @@ def _prod(budget: Budget, items: Iterable[Any], *, start: Any = 1) -> Any:
 
 
 def _isinstance(budget: Budget, value: Any, kinds: Any) -> bool:
-    wanted = [getattr(kind, "kind", None) for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
-    if None in wanted:
+    asked = kinds if isinstance(kinds, tuple) else (kinds,)
+    wanted = tuple(kind.kind for kind in asked if isinstance(kind, Function) and kind.kind is not None)
+    if len(wanted) < len(asked):
         raise Refused("isinstance asks for a type such as int, str, list or dict")
-    return isinstance(value, tuple(wanted))
+    return isinstance(value, wanted)
 
 
 def _round(value: Any, ndigits: int | None = None) -> Any:
@@ -184,11 +189,11 @@ BUILTINS: dict[str, Any] = {
     "isinstance": Function("isinstance", _isinstance),
 }
 
-_MATH = (
+_MATH = _words(
     "acos acosh asin asinh atan atan2 atanh ceil copysign cos cosh degrees exp expm1 fabs floor fmod fsum gcd hypot "
-    "isclose isfinite isinf isnan lcm log log10 log1p log2 modf pow radians remainder sin sinh sqrt tan tanh trunc"
-).split()
-_PATH = "basename commonpath commonprefix dirname isabs join normcase normpath split splitext".split()
+    "isclose isfinite isinf isnan log log10 log1p log2 modf pow radians remainder sin sinh sqrt tan tanh trunc"
+)
+_PATH = _words("basename commonpath commonprefix dirname isabs join normcase normpath split splitext")
 
 OS_PATH = Module(
     "os.path",
@@ -215,25 +220,25 @@ MODULES: dict[str, Module] = {
 
 # ------------------------------------------------------------------ methods
 
-_TEXT_METHODS = (
-    "capitalize casefold center count endswith find index isalnum isalpha isdecimal isdigit isidentifier islower "
-    "isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace rfind rindex "
-    "rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill format"
+_DICT_METHODS = _words("clear copy get items keys pop popitem setdefault update values")
+_TEXT_METHODS = _words(
+    "capitalize casefold center count endswith find format index isalnum isalpha isdecimal isdigit isidentifier "
+    "islower isnumeric isspace istitle isupper join ljust lower lstrip partition removeprefix removesuffix replace "
+    "rfind rindex rjust rpartition rsplit rstrip split splitlines startswith strip swapcase title upper zfill"
 )
-_SET_METHODS = (
+_SET_METHODS = _words(
     "add clear copy difference discard intersection isdisjoint issubset issuperset pop remove symmetric_difference "
     "union update"
 )
-_DICT_METHODS = "clear copy get items keys pop popitem setdefault update values"
 METHODS: dict[type, frozenset[str]] = {
-    str: frozenset(_TEXT_METHODS.split()),
-    list: frozenset("append clear copy count extend index insert pop remove reverse sort".split()),
-    tuple: frozenset(("count", "index")),
-    dict: frozenset(_DICT_METHODS.split()),
-    ConfigDict: frozenset([*_DICT_METHODS.split(), "merge", "to_dict"]),
-    set: frozenset(_SET_METHODS.split()),
-    int: frozenset(("bit_length",)),
-    float: frozenset(("is_integer",)),
+    str: _TEXT_METHODS,
+    list: _words("append clear copy count extend index insert pop remove reverse sort"),
+    tuple: _words("count index"),
+    dict: _DICT_METHODS,
+    ConfigDict: _DICT_METHODS | {"merge", "to_dict"},
+    set: _SET_METHODS,
+    int: _words("bit_length"),
+    float: _words("is_integer"),
 }
 #: Methods that compare the items of the value that they belong to.
 _WALKING = {"count", "index", "remove", "sort"}
@@ -294,6 +299,9 @@ def _text_method(budget: Budget, text: str, name: str, args: list[Any], kwargs: 
 # ------------------------------------------------------------------ formatting
 
 
+_CONVERSIONS: dict[str, Callable[[object], str]] = {"r": repr, "s": str, "a": ascii}
+
+
 def format_value(budget: Budget, value: Any, conversion: str | None, spec: str) -> str:
     """Format one value as an f-string does.
 
@@ -306,7 +314,7 @@ def format_value(budget: Budget, value: Any, conversion: str | None, spec: str) 
     if isinstance(value, (Function, Module)):
         raise Refused(f"{value.name} cannot be written as text")
     if conversion:
-        value = {"r": repr, "s": str, "a": ascii}[conversion](value)
+        value = _CONVERSIONS[conversion](value)
     return budget.result(format(value, spec))
 
 
