@@ -1,0 +1,16 @@
+"""What classification's configs expect where they say nothing: shared classes under this scope, with other defaults."""
+
+from __future__ import annotations
+
+from visuite.cls.registry import MODELS, TRANSFORMS
+from visuite.cv.backbones import ResNet, ResNet_CIFAR
+from visuite.cv.transforms import RandomCrop
+
+_RESNET = {"out_indices": (3,), "stem_channels": 64, "norm_eval": False, "key_style": "cls"}
+
+MODELS.register_defaults(ResNet, **_RESNET)
+MODELS.register_defaults(ResNet, "ResNetV1c", **_RESNET, deep_stem=True)
+MODELS.register_defaults(ResNet, "ResNetV1d", **_RESNET, deep_stem=True, avg_down=True)
+MODELS.register_defaults(ResNet_CIFAR, **_RESNET)
+
+TRANSFORMS.register_module(module=RandomCrop)

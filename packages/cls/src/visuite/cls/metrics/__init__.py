@@ -1,0 +1,5 @@
+"""Metrics."""
+
+from visuite.cls.metrics.accuracy import Accuracy
+
+__all__ = ["Accuracy"]

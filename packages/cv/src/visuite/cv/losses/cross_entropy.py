@@ -1,0 +1,251 @@
+"""Cross entropy in its forms: softmax, soft targets, sigmoid, and masks.
+
+Shapes: N elements, C classes, * further dimensions, such as rows and columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from visuite.cv.losses.reduce import check_reduction, weight_reduce_loss
+from visuite.engine.fileio import load
+from visuite.engine.registry import MODELS
+
+AvgFactor = float | torch.Tensor | None
+IGNORE = -100
+
+
+def cross_entropy(
+    pred: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    weight: torch.Tensor | None = None,
+    reduction: str = "mean",
+    avg_factor: AvgFactor = None,
+    class_weight: torch.Tensor | None = None,
+    ignore_index: int | None = IGNORE,
+    avg_non_ignore: bool = False,
+) -> torch.Tensor:
+    """Cross entropy of the softmax with class indices.
+
+    Args:
+        pred: Logits (N, C, *).
+        label: Classes (N, *).
+        weight: (N, *), or (N,).
+        reduction: See `weight_reduce_loss`, as `avg_factor`.
+        avg_factor: See there.
+        class_weight: (C,).
+        ignore_index: The label whose elements cost nothing.
+        avg_non_ignore: Average over the others only.
+    """
+    ignored = IGNORE if ignore_index is None else ignore_index
+    loss = F.cross_entropy(pred, label, weight=class_weight, reduction="none", ignore_index=ignored)
+    if avg_factor is None and avg_non_ignore and reduction == "mean":
+        avg_factor = (label != ignored).sum()
+    return weight_reduce_loss(loss, weight, reduction=reduction, avg_factor=avg_factor)
+
+
+def soft_cross_entropy(
+    pred: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    weight: torch.Tensor | None = None,
+    reduction: str = "mean",
+    avg_factor: AvgFactor = None,
+    class_weight: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Cross entropy of the softmax with a distribution over the classes.
+
+    Args:
+        pred: Logits (N, C).
+        label: Probabilities (N, C).
+        weight: (N,).
+        reduction: See `weight_reduce_loss`, as `avg_factor`.
+        avg_factor: See there.
+        class_weight: (C,).
+    """
+    terms = -label * F.log_softmax(pred, dim=-1)
+    if class_weight is not None:
+        terms = terms * class_weight
+    return weight_reduce_loss(terms.sum(-1), weight, reduction=reduction, avg_factor=avg_factor)
+
+
+def binary_cross_entropy(
+    pred: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    weight: torch.Tensor | None = None,
+    reduction: str = "mean",
+    avg_factor: AvgFactor = None,
+    class_weight: torch.Tensor | None = None,
+    pos_weight: torch.Tensor | None = None,
+    ignore_index: int | None = IGNORE,
+    avg_non_ignore: bool = False,
+) -> torch.Tensor:
+    """Cross entropy of the sigmoid of each class by itself.
+
+    Args:
+        pred: Logits (N, C, *), or (N,) for a single class.
+        label: Targets in [0, 1] of the same shape, or classes (N, *), of which those outside 0..C-1 are background.
+        weight: (N, *) or the shape of the logits.
+        reduction: See `weight_reduce_loss`, as `avg_factor`.
+        avg_factor: See there.
+        class_weight: (C,).
+        pos_weight: (C,), the weight of positive targets.
+        ignore_index: The label whose elements cost nothing.
+        avg_non_ignore: Average over the others only.
+    """
+    ignored = IGNORE if ignore_index is None else ignore_index
+    if pred.ndim != label.ndim:
+        target, valid = _one_hot(pred, label, ignored)
+    else:
+        valid = (label >= 0) & (label != ignored)
+        target = label.clamp(min=0) if not label.is_floating_point() else label * valid
+    shape = (-1, *(1,) * (pred.ndim - 2))  # classes stand in dimension 1
+    loss = F.binary_cross_entropy_with_logits(
+        pred,
+        target.to(pred),
+        weight=None if class_weight is None else class_weight.reshape(shape),
+        pos_weight=None if pos_weight is None else pos_weight.reshape(shape),
+        reduction="none",
+    )
+    if avg_factor is None and avg_non_ignore and reduction == "mean":
+        avg_factor = valid.expand_as(loss).sum()
+    if weight is not None and 1 < weight.ndim < loss.ndim:
+        weight = weight.unsqueeze(1)
+    return weight_reduce_loss(loss * valid, weight, reduction=reduction, avg_factor=avg_factor)
+
+
+def mask_cross_entropy(
+    pred: torch.Tensor,
+    target: torch.Tensor,
+    label: torch.Tensor,
+    *,
+    class_weight: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Mean binary cross entropy of the mask of each element's own class.
+
+    Args:
+        pred: Logits (N, C, H, W), C = 1 being a mask for any class.
+        target: Masks (N, H, W).
+        label: Classes (N,).
+        class_weight: (C,).
+
+    Returns:
+        (1,).
+    """
+    own = pred[:, 0] if pred.shape[1] == 1 else pred[torch.arange(len(pred), device=pred.device), label]
+    if own.numel() == 0:
+        return pred.sum().reshape(1) * 0
+    weight = None if class_weight is None else class_weight[label][:, None, None]
+    return F.binary_cross_entropy_with_logits(own, target.to(own), weight=weight)[None]
+
+
+def _one_hot(pred: torch.Tensor, label: torch.Tensor, ignored: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return targets (N, C, *) of classes (N, *), and which of the elements (N, 1, *) count."""
+    classes = torch.arange(pred.shape[1], device=label.device).reshape(1, -1, *(1,) * (label.ndim - 1))
+    wide = label.unsqueeze(1)
+    return wide == classes, (wide >= 0) & (wide != ignored)
+
+
+@MODELS.register_module()
+class CrossEntropyLoss(nn.Module):
+    """Cross entropy, in the form that the flags choose.
+
+    Args:
+        use_sigmoid: Each class by itself.
+        use_mask: Masks of the elements' own classes.
+        use_soft: Targets are distributions over the classes.
+        reduction: `none`, `mean` or `sum`.
+        class_weight: One weight per class, or a file that holds such a list.
+        pos_weight: With `use_sigmoid`: the weight of positive targets, one or one per class.
+        ignore_index: The label whose elements cost nothing.
+        loss_weight: Multiplies the result.
+        loss_name: The name under which a head logs it.
+        avg_non_ignore: Average over what is not ignored only.
+
+    Raises:
+        ValueError: flags that exclude one another, or a wrong reduction.
+    """
+
+    def __init__(
+        self,
+        use_sigmoid: bool = False,
+        use_mask: bool = False,
+        *,
+        use_soft: bool = False,
+        reduction: str = "mean",
+        class_weight: Sequence[float] | str | None = None,
+        pos_weight: float | Sequence[float] | None = None,
+        ignore_index: int | None = None,
+        loss_weight: float = 1.0,
+        loss_name: str = "loss_ce",
+        avg_non_ignore: bool = False,
+    ) -> None:
+        super().__init__()
+        if use_sigmoid + use_mask + use_soft > 1:
+            raise ValueError("at most one of use_sigmoid, use_mask and use_soft")
+        if pos_weight is not None and not use_sigmoid:
+            raise ValueError("pos_weight goes with use_sigmoid=True")
+        self.use_sigmoid, self.use_mask, self.use_soft = use_sigmoid, use_mask, use_soft
+        self.reduction = check_reduction(reduction)
+        self.class_weight = load(class_weight) if isinstance(class_weight, str) else class_weight
+        self.pos_weight = pos_weight
+        self.ignore_index = ignore_index
+        self.loss_weight = loss_weight
+        self._loss_name = loss_name
+        self.avg_non_ignore = avg_non_ignore
+
+    @property
+    def loss_name(self) -> str:
+        """The name under which a head logs the loss."""
+        return self._loss_name
+
+    def forward(
+        self,
+        cls_score: torch.Tensor,
+        label: torch.Tensor,
+        weight: torch.Tensor | None = None,
+        *,
+        avg_factor: AvgFactor = None,
+        reduction_override: str | None = None,
+        ignore_index: int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss; shapes as of the function that the flags choose.
+
+        Args:
+            cls_score: Logits.
+            label: Targets; with `use_mask`, the masks.
+            weight: Of the elements; with `use_mask`, their classes.
+            avg_factor: What the sum is divided by.
+            reduction_override: Used instead of the loss's own reduction.
+            ignore_index: Used instead of the loss's own.
+
+        Raises:
+            TypeError: with `use_mask`, no classes are given.
+        """
+        class_weight = None if self.class_weight is None else cls_score.new_tensor(self.class_weight)
+        if self.use_mask:
+            if weight is None:
+                raise TypeError("with use_mask=True the third argument is the class of each mask")
+            return self.loss_weight * mask_cross_entropy(cls_score, label, weight, class_weight=class_weight)
+        shared: dict[str, Any] = {
+            "weight": weight,
+            "reduction": reduction_override or self.reduction,
+            "avg_factor": avg_factor,
+            "class_weight": class_weight,
+        }
+        if self.use_soft:
+            return self.loss_weight * soft_cross_entropy(cls_score, label, **shared)
+        shared["ignore_index"] = self.ignore_index if ignore_index is None else ignore_index
+        shared["avg_non_ignore"] = self.avg_non_ignore
+        if not self.use_sigmoid:
+            return self.loss_weight * cross_entropy(cls_score, label, **shared)
+        if self.pos_weight is not None:
+            shared["pos_weight"] = cls_score.new_tensor(self.pos_weight).expand(cls_score.shape[1])
+        return self.loss_weight * binary_cross_entropy(cls_score, label, **shared)

@@ -1,0 +1,5 @@
+"""Necks: what stands between a backbone and a head."""
+
+from visuite.cv.necks.gap import GlobalAveragePooling
+
+__all__ = ["GlobalAveragePooling"]
