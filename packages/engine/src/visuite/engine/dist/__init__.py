@@ -68,4 +68,5 @@ __all__ = [
     "is_distributed",
     "is_main_process",
     "master_only",
+    "sync_random_seed",
 ]

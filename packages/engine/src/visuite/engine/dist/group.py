@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
+from itertools import repeat
 from typing import Any, ParamSpec, TypeVar
 
 import torch
@@ -170,7 +171,7 @@ def cast_data_device(data: Any, device: torch.device, out: Any = None) -> Any:
     _members(data)
     kind: Any = type(data)
     if isinstance(data, Mapping):
-        return kind({key: cast_data_device(value, device, out and out[key]) for key, value in data.items()})
-    targets = out if out is not None else [None] * len(data)
-    moved = [cast_data_device(value, device, target) for value, target in zip(data, targets, strict=True)]
+        targets = out if out is not None else dict.fromkeys(data)
+        return kind({key: cast_data_device(value, device, targets[key]) for key, value in data.items()})
+    moved = [cast_data_device(*pair) for pair in zip(data, repeat(device), out or repeat(None), strict=False)]
     return kind(*moved) if hasattr(data, "_fields") else kind(moved)

@@ -80,7 +80,7 @@ def join_path(filepath: PathLike, *filepaths: PathLike, backend_args: BackendArg
     In a chained URL, the parts go to the inner path: `zip://img::a.zip` and `1.jpg` give `zip://img/1.jpg::a.zip`.
     """
     joined = os.fspath(filepath)
-    for part in map(os.fspath, filepaths):
+    for part in [os.fspath(one) for one in filepaths]:
         if "://" in part:
             joined = part
         elif "://" in joined:

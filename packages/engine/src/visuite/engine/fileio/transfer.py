@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from visuite.engine.fileio.access import isdir, join_path, list_dir_or_file, make_parent
 from visuite.engine.fileio.location import BackendArgs, PathLike, Remote, locate
@@ -107,5 +108,5 @@ def _copy(source: str | Remote, target: str | Remote) -> None:
         shutil.copyfileobj(reader, writer, 1 << 20)
 
 
-def _open(place: str | Remote, mode: str):  # noqa: ANN202 - whatever file type the backend has
+def _open(place: str | Remote, mode: str) -> IO[bytes]:
     return place.fs.open(place.path, mode) if isinstance(place, Remote) else open(place, mode)

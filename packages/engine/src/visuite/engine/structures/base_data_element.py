@@ -204,7 +204,7 @@ class BaseDataElement:
         elif name in self._metainfo:
             self.__dict__["_metainfo"] = {key: value for key, value in self._metainfo.items() if key != name}
         else:
-            raise AttributeError(f"this {type(self).__name__} has no field {name!r} to delete; it has {self.all_keys()}")
+            raise AttributeError(f"this {type(self).__name__} has no field {name!r}; it has {self.all_keys()}")
 
     __delitem__ = __delattr__
 
