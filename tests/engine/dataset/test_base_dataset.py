@@ -321,8 +321,11 @@ def test_a_failing_transform_names_the_sample(workers) -> None:
     expected = (
         r"sample 3 of Numbers \(img_path='3.png'\): ValueError: no such thing \(in transform 1 .*fails_on_three\)"
     )
+    batches = iter(DataLoader(dataset, num_workers=workers, collate_fn=pseudo_collate))
     with pytest.raises(SampleError, match=expected):
-        list(DataLoader(dataset, num_workers=workers, collate_fn=pseudo_collate))
+        list(batches)
+    for worker in getattr(batches, "_workers", ()):
+        worker.terminate()  # torch would wait five seconds for it
 
 
 # ---------------------------------------------------------------------- pipelines

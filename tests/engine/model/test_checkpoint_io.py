@@ -67,15 +67,21 @@ WRITE_LEGACY = """
                   args=argparse.Namespace(lr=1),
                   path=pathlib.PurePosixPath("a/b"), when=datetime.datetime(2020, 1, 1), classes=("cat", "dog")),
     )
-    torch.save(checkpoint, sys.argv[1], _use_new_zipfile_serialization=sys.argv[2] == "zip")
+    torch.save(checkpoint, sys.argv[1] + "/zip.pth")
+    torch.save(checkpoint, sys.argv[1] + "/legacy.pth", _use_new_zipfile_serialization=False)
 """
 
 
-@pytest.fixture(scope="module", params=["zip", "legacy"])
-def old_checkpoint(request, tmp_path_factory):
-    path = tmp_path_factory.mktemp(request.param) / "old.pth"
-    subprocess.run([sys.executable, "-c", textwrap.dedent(WRITE_LEGACY), str(path), request.param], check=True)
-    return path
+@pytest.fixture(scope="module")
+def old_files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("old")
+    subprocess.run([sys.executable, "-c", textwrap.dedent(WRITE_LEGACY), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(params=["zip.pth", "legacy.pth"])
+def old_checkpoint(request, old_files):
+    return old_files / request.param
 
 
 def test_old_checkpoints_are_read_without_their_packages(old_checkpoint) -> None:
