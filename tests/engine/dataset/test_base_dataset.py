@@ -350,6 +350,7 @@ def test_pipelines_take_configs_and_callables_and_stop_at_none() -> None:
     assert seen == [1]
     assert len(pipeline) == len(list(pipeline)) == 3
     assert Compose(None)({"a": 1}) == {"a": 1}
+    assert Numbers(pipeline=pipeline)[0]["value"] == 2
 
 
 def test_pipeline_errors_name_the_transform() -> None:
@@ -357,6 +358,8 @@ def test_pipeline_errors_name_the_transform() -> None:
         Compose([dict(type="AddForTest", amount=2), 3])
     with pytest.raises(TypeError, match="a list of transforms"):
         Compose(dict(type="AddForTest", amount=2))
+    with pytest.raises(TypeError, match="a list of transforms"):
+        Compose(draws)
     with pytest.raises(KeyError) as caught:
         Compose([dict(type="AddForTest", amount=1)])({})
     assert caught.value.__notes__ == ["in transform 0 of the pipeline, AddForTest"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from visuite.engine.registry import TRANSFORMS
@@ -19,8 +19,8 @@ class Compose:
         TypeError: a transform is neither a config nor callable.
     """
 
-    def __init__(self, transforms: Sequence[Mapping[str, Any] | Callable[..., Any]] | None = ()) -> None:
-        if isinstance(transforms, (Mapping, str)) or callable(transforms):
+    def __init__(self, transforms: Iterable[Mapping[str, Any] | Callable[..., Any]] | None = ()) -> None:
+        if isinstance(transforms, (Mapping, str)) or not isinstance(transforms, (Iterable, type(None))):
             raise TypeError(f"a pipeline is a list of transforms, not one {type(transforms).__name__}")
         self.transforms = [_as_transform(position, one) for position, one in enumerate(transforms or ())]
 
