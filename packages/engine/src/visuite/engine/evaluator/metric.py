@@ -75,7 +75,7 @@ class BaseMetric(ABC):
                 level="WARNING",
             )
         collected = collect_results(self.results, size, self.collect_device, tmpdir=self.collect_dir)
-        computed = [self._compute(collected) if is_main_process() else {}]
+        computed = [self._compute(collected or []) if is_main_process() else {}]
         broadcast_object_list(computed)
         self.results.clear()
         return computed[0]

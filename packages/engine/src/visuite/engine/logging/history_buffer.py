@@ -53,7 +53,7 @@ class HistoryBuffer:
         self.max_length = int(max_length)
         self._values: deque[float] = deque(maxlen=self.max_length)
         self._counts: deque[float] = deque(maxlen=self.max_length)
-        self._pending: list[tuple[Scalar, float]] = []
+        self._pending: list[tuple[float | torch.Tensor, float]] = []
         self._sum = self._count = 0.0
         self._max, self._min = -math.inf, math.inf
         self._append(list(map(float, log_history)), list(map(float, count_history)))
@@ -78,14 +78,14 @@ class HistoryBuffer:
     def _read(self) -> None:
         """Turn what is pending into floats: one transfer per device and type."""
         pending, self._pending = self._pending, []
-        groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
-        values = [value for value, _ in pending]
-        for index, value in enumerate(values):
+        groups: dict[tuple[torch.device, torch.dtype], dict[int, torch.Tensor]] = {}
+        values = [math.nan if isinstance(value, torch.Tensor) else value for value, _ in pending]
+        for index, (value, _) in enumerate(pending):
             if isinstance(value, torch.Tensor):
-                groups.setdefault((value.device, value.dtype), []).append(index)
-        for indices in groups.values():
-            stacked = torch.stack([values[index] for index in indices])
-            for index, number in zip(indices, stacked.cpu().double().tolist(), strict=True):
+                groups.setdefault((value.device, value.dtype), {})[index] = value
+        for tensors in groups.values():
+            numbers = torch.stack(list(tensors.values())).cpu().double().tolist()
+            for index, number in zip(tensors, numbers, strict=True):
                 values[index] = number
         self._append(values, [count for _, count in pending])
 

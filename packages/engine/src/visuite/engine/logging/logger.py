@@ -115,7 +115,7 @@ class MMLogger(ManagerMixin, logging.Logger):
             self.removeHandler(handler)
             handler.close()
 
-    def __reduce__(self) -> tuple[Any, ...]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[Any, ...]:
         # A data set that holds a logger goes to worker processes: the file stays with the main process.
         return _find_or_make, (type(self), self.instance_name, self.name, self.level)
 

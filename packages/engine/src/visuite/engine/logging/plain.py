@@ -33,7 +33,7 @@ def to_plain(value: Any) -> Any:
         return set(items) if kind is frozenset else kind(items)
     if isinstance(value, Path):
         return str(value)
-    for leaf in (str, bool, int, float, bytes):  # subclasses, such as enumerations
+    for leaf in (str, int, float):  # subclasses, such as enumerations
         if isinstance(value, leaf):
             return leaf(value)
     raise TypeError(type(value).__name__)

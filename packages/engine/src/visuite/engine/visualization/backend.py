@@ -33,7 +33,8 @@ def force_init_env(method: Method) -> Method:
 
 
 class BaseVisBackend(ABC):
-    """Keep what a run shows. A subclass opens itself in `_init_env`, on first use, and keeps what it knows how to.
+    """Keep what a run shows. A subclass opens itself in `_init_env`, on first use,
+    and overrides what it can keep; the rest passes it by.
 
     Args:
         save_dir: The run's folder for it.
@@ -52,24 +53,24 @@ class BaseVisBackend(ABC):
     def _init_env(self) -> None:
         """Open the backend."""
 
-    def add_config(self, config: Any, **kwargs: Any) -> None:
+    def add_config(self, config: Any, **kwargs: Any) -> None:  # noqa: B027
         """Keep the run's config."""
 
-    def add_graph(self, model: nn.Module, data_batch: Sequence[Mapping[str, Any]], **kwargs: Any) -> None:
+    def add_graph(self, model: nn.Module, data_batch: Sequence[Mapping[str, Any]], **kwargs: Any) -> None:  # noqa: B027
         """Keep the model's graph."""
 
-    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:  # noqa: B027
         """Keep an RGB picture (H, W, 3)."""
 
-    def add_scalar(
+    def add_scalar(  # noqa: B027
         self, name: str, value: int | float | torch.Tensor | np.ndarray, step: int = 0, **kwargs: Any
     ) -> None:
         """Keep a number."""
 
-    def add_scalars(
+    def add_scalars(  # noqa: B027
         self, scalar_dict: Mapping[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
     ) -> None:
         """Keep several numbers of one step."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Write what is pending and let go."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from visuite.engine.logging import print_log
 from visuite.engine.visualization.canvas import as_rgb
 
 REDUCTIONS = ("squeeze_mean", "select_max")
@@ -36,8 +35,8 @@ def feature_picture(
     Args:
         featmap: (C, H, W).
         overlaid_image: An RGB picture, laid under the map, which takes its size.
-        channel_reduction: 'squeeze_mean' shows the mean of the channels, 'select_max' the channel with the largest mean;
-            None shows `topk` of them.
+        channel_reduction: 'squeeze_mean' shows the mean of the channels, 'select_max' the channel with the
+            largest mean; None shows `topk` of them.
         topk: How many channels, those with the largest means; -1 shows a map of 1 or 3 channels as it is.
         arrangement: Rows and columns of the channels.
         resize_shape: (height, width) of each shown map.
@@ -50,9 +49,6 @@ def feature_picture(
     featmap = featmap.detach().float().cpu()
     under = None if overlaid_image is None else as_rgb(overlaid_image)
     if under is not None and under.shape[:2] != tuple(featmap.shape[1:]):
-        print_log(
-            f"the feature map {tuple(featmap.shape[1:])} is resized to the picture {under.shape[:2]}", "current", 10
-        )
         featmap = _resize(featmap, under.shape[:2])
     if channel_reduction == "squeeze_mean":
         return _shown(featmap.mean(dim=0), under, resize_shape, alpha)

@@ -61,7 +61,7 @@ def image_grid(
 
 
 def _fit(picture: np.ndarray, side: int) -> np.ndarray:
-    """Scale a picture so that its longer side is `side`; small ones grow by whole pixels, to show what the model saw."""
+    """Scale a picture so that its longer side is `side`; small ones keep hard pixels, as the model saw them."""
     from PIL import Image
 
     longest = max(picture.shape[:2])

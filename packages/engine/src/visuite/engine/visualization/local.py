@@ -65,7 +65,7 @@ def _lacks_newline(path: Path) -> bool:
 
 @VISBACKENDS.register_module()
 class LocalVisBackend(BaseVisBackend):
-    """Keep a run in files: `scalars.json` (a JSON object a line), `config.py`, `model.txt` and `vis_image/NAME_STEP.png`.
+    """Keep a run in files: `scalars.json` (an object a line), `config.py`, `model.txt`, `vis_image/NAME_STEP.png`.
 
     A run that is resumed in the same folder appends.
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from visuite.engine.visualization.colors import Color, Rgb, parse_color
 
@@ -32,6 +32,7 @@ WIDE = (
     "Arial Unicode.ttf",
     "unifont.ttf",
 )
+OWN = "pillow"  # the font that comes with Pillow
 _MISSING = "\U0010ffff"  # no font has it: what is drawn for it stands for any letter that a font lacks
 
 
@@ -51,12 +52,11 @@ class LabelStyle:
     pad: float = 0.0
 
     def __post_init__(self) -> None:
-        for value, known in (
-            (self.vertical, ("top", "center", "bottom")),
-            (self.horizontal, ("left", "center", "right")),
-        ):
+        ways = {"vertical": ("top", "center", "bottom"), "horizontal": ("left", "center", "right")}
+        for axis, known in ways.items():
+            value = getattr(self, axis)
             if value not in known:
-                raise ValueError(f"text is aligned {', '.join(known)}, not {value!r}")
+                raise ValueError(f"the {axis} alignment of text is one of {known}, not {value!r}")
 
 
 def box_style(box: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -91,32 +91,26 @@ def find_font(size: int, text: str, family: str = "sans-serif", path: str | None
         OSError: `path` is no font file.
     """
     if path is not None:
-        return _open_font(os.fspath(path), size, strict=True)
+        return _open_font(os.fspath(path), size)
     odd = "".join(sorted({letter for letter in text if ord(letter) > 126}))
-    own = () if family in ("serif", "monospace") else ("",)
-    names = (*own, *FAMILIES.get(family, FAMILIES["sans-serif"]), *WIDE, "")
-    found = next((font for name in names if (font := _open_font(name, size)) and _has_letters(name, odd)), None)
-    return found or next(font for name in names if (font := _open_font(name, size)))
+    named = [name for name in (*FAMILIES.get(family, FAMILIES["sans-serif"]), *WIDE) if _exists(name)]
+    names = [*named, OWN] if family in ("serif", "monospace") else [OWN, *named]
+    return _open_font(next((name for name in names if _has_letters(name, odd)), names[0]), size)
 
 
 @lru_cache(maxsize=256)
-def _open_font(name: str, size: int, strict: bool = False) -> ImageFont.FreeTypeFont | None:
+def _open_font(name: str, size: int) -> ImageFont.FreeTypeFont:
     from PIL import ImageFont
 
-    if name == "":
-        return ImageFont.load_default(size)
-    if not strict and not _exists(name):
-        return None
-    return ImageFont.truetype(name, size)
+    font = ImageFont.load_default(size) if name == OWN else ImageFont.truetype(name, size)
+    return cast("ImageFont.FreeTypeFont", font)
 
 
 @cache
 def _exists(name: str) -> bool:
     """Tell whether the system has a font; asked once, as the search goes through all its folders."""
-    from PIL import ImageFont
-
     try:
-        ImageFont.truetype(name, 12)
+        _open_font(name, 12)
     except OSError:
         return False
     return True

@@ -262,7 +262,7 @@ class Visualizer(ManagerMixin):
             positions: Where.
             colors: In which colours.
             marker: 'o' (by default), '.', 's', 'D', '^', 'v', '*', '+' or 'x'.
-            sizes: The square of a marker's width, as plotting programs count; by default about 1 % of the picture's side.
+            sizes: The square of a marker's width, as plotting programs count; by default 1/90 of the picture's side.
         """
         points = to_array(positions, 2, "positions")
         default = max(self._size / 90, 4.0) ** 2
@@ -334,9 +334,7 @@ class Visualizer(ManagerMixin):
         Raises:
             ValueError: the masks have another size than the picture.
         """
-        masks = (
-            binary_masks.detach().cpu().numpy() if isinstance(binary_masks, torch.Tensor) else np.asarray(binary_masks)
-        )
+        masks = torch.as_tensor(binary_masks).detach().cpu().numpy()
         masks = (masks if masks.ndim == 3 else masks[None]).astype(bool)
         canvas = self._need_canvas()
         each = zip(per_shape(colors, len(masks), "colors"), per_shape(alphas, len(masks), "alphas"), strict=True)
