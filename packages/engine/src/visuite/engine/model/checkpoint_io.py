@@ -138,7 +138,7 @@ def _read_safetensors(source: Path | io.BytesIO, map_location: Any) -> dict[str,
     try:
         from safetensors.torch import load, load_file
     except ImportError:
-        raise CheckpointError("reading .safetensors needs the package safetensors: pip install visuite-engine[safetensors]") from None
+        raise CheckpointError("safetensors is missing: pip install visuite-engine[safetensors]") from None
     try:
         state = load(source.getvalue()) if isinstance(source, io.BytesIO) else load_file(source)
     except Exception as error:
