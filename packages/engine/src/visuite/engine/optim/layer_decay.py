@@ -24,22 +24,24 @@ def depth_from_model(model: nn.Module) -> DepthOf | None:
 
     The outermost modules that have the method answer for their parameters; all others belong to the head.
     """
-    tellers = dict(_tellers(model, ""))
+    tellers = list(_tellers(model, ""))
     if not tellers:
         return None
 
-    def depth(name: str) -> Depth:
-        for prefix, module in tellers.items():
+    def told(name: str) -> Depth | None:
+        for prefix, ask in tellers:
             if name.startswith(prefix):
-                return module.get_layer_depth(name, prefix) if prefix else module.get_layer_depth(name)  # type: ignore
-        return 0, 1
+                return ask(name, prefix) if prefix else ask(name)
+        return None
 
-    return depth
+    deepest = max(count for name, _ in model.named_parameters() for _, count in [told(name) or (0, 1)])
+    return lambda name: told(name) or (deepest - 1, deepest)
 
 
-def _tellers(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module]]:
-    if hasattr(module, "get_layer_depth"):
-        yield prefix, module
+def _tellers(module: nn.Module, prefix: str) -> Iterator[tuple[str, Callable[..., Depth]]]:
+    tell: Any = getattr(module, "get_layer_depth", None)
+    if tell is not None:
+        yield prefix, tell
         return
     for name, child in module.named_children():
         yield from _tellers(child, f"{prefix}{name}.")

@@ -281,6 +281,8 @@ class OneCycleParamScheduler(ParamScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"anneal_strategy is 'cos' or 'linear', not {anneal_strategy!r}")
         _check_share("pct_start", pct_start)
+        if three_phase and pct_start > 0.5:
+            raise ValueError(f"three_phase comes down as long as up: pct_start is at most 0.5, not {pct_start}")
         self.eta_max, self.pct_start, self.three_phase = eta_max, pct_start, three_phase
         self.total_steps = length if total_steps is None else total_steps
         if self.total_steps <= 0:
