@@ -1,0 +1,95 @@
+import io
+import os
+import resource
+import signal
+import subprocess
+import sys
+import uuid
+
+import pytest
+import torch
+
+from visuite.engine.fileio import atomic_write, get, put
+
+
+def test_the_file_appears_whole_with_ordinary_permissions(tmp_path):
+    target = tmp_path / "new" / "a.bin"
+    with atomic_write(target) as file:
+        file.write(b"all")
+        assert not target.exists()
+    assert target.read_bytes() == b"all"
+    assert os.listdir(target.parent) == ["a.bin"]
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    assert target.stat().st_mode == plain.stat().st_mode
+
+
+def test_an_error_inside_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(RuntimeError, match="mine"), atomic_write(target) as file:
+        file.write(b"half")
+        raise RuntimeError("mine")
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@pytest.fixture
+def full_disk():
+    """Let no file of this process grow beyond 64 KiB, as a full disk would."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("write", [lambda file: file.write(bytes(1 << 18)), lambda file: torch.save(torch.ones(1 << 18), file)])
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path, write):
+    target = tmp_path / "epoch_1.pth"
+    target.write_bytes(b"old")
+    with pytest.raises(OSError, match=r"cannot write: .*epoch_1.pth") as caught, atomic_write(target) as file:
+        write(file)
+    assert caught.value.filename == str(target)
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["epoch_1.pth"]
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_write(tmp_path / "a"):
+        open(tmp_path / "elsewhere")
+
+
+def test_a_link_keeps_pointing(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with atomic_write(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+
+def test_a_killed_writer_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    program = (
+        "import os, signal, sys\n"
+        "from visuite.engine.fileio import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(target)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert target.read_bytes() == b"old"
+
+
+def test_a_url_gets_the_whole_file_or_nothing():
+    url = f"memory://{uuid.uuid4().hex}/a.pth"
+    with atomic_write(url) as file:
+        torch.save({"a": 1}, file)
+    assert torch.load(io.BytesIO(get(url))) == {"a": 1}
+    put(b"old", url)
+    with pytest.raises(RuntimeError, match="mine"), atomic_write(url) as file:
+        file.write(b"half")
+        raise RuntimeError("mine")
+    assert get(url) == b"old"
