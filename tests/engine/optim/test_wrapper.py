@@ -234,7 +234,7 @@ def test_rates_and_momenta():
 
 
 def test_several_optimizers():
-    (generator, one), (judge, two) = make(0), make(1)
+    (_, one), (judge, two) = make(0), make(1)
     both = OptimWrapperDict(generator=one, judge=two)
     assert both["judge"] is two
     assert "generator" in both

@@ -97,8 +97,8 @@ class ParamScheduler:
         self.base_values = [self._initial_value(group, last_step) for group in self._groups]
         self.last_step = last_step
         self._global_step = -1
-        self.step()
         self._last_value = self._read_all()
+        self.step()
 
     # ------------------------------------------------------------------ the parameter in a group
 
@@ -156,12 +156,13 @@ class ParamScheduler:
 
     def _move(self) -> None:
         before, now = (self.curve(self.last_step - 1) if self.last_step else 1.0), self.curve(self.last_step)
+        self._last_value = []
         for group, base in zip(self._groups, self.base_values, strict=True):
             value = self._read(group)
             moved = self._moved(value, base, before, now)
             if moved != value:
                 self._write(group, moved)
-        self._last_value = self._read_all()
+            self._last_value.append(moved)
         if self.verbose:
             for index, value in enumerate(self._last_value):
                 self.print_value(self.verbose, index, value)
