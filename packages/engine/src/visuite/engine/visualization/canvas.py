@@ -217,9 +217,7 @@ class Canvas:
         if right <= left or bottom <= top:
             return
         area = (right - left) * (bottom - top)
-        scale = (
-            4 if area <= 2**20 else 2 if area <= 2**23 else 1
-        )  # a large shape needs no finer edge, and memory is dear
+        scale = 4 if area <= 2**20 else 2 if area <= 2**23 else 1  # enlarging a large shape would take much memory
         mask = Image.new("L", ((right - left) * scale, (bottom - top) * scale))
 
         def put(where: np.ndarray) -> list[tuple[float, float]]:

@@ -91,7 +91,10 @@ def find_font(size: int, text: str, family: str = "sans-serif", path: str | None
         OSError: `path` is no font file.
     """
     if path is not None:
-        return _open_font(os.fspath(path), size)
+        try:
+            return _open_font(os.fspath(path), size)
+        except OSError as error:
+            raise OSError(f"no font can be read from {os.fspath(path)!r}: {error}") from None
     odd = "".join(sorted({letter for letter in text if ord(letter) > 126}))
     named = [name for name in (*FAMILIES.get(family, FAMILIES["sans-serif"]), *WIDE) if _exists(name)]
     names = [*named, OWN] if family in ("serif", "monospace") else [OWN, *named]
