@@ -1,7 +1,7 @@
 """The three ways to write a box down, and the sizes that overlaps are made of.
 
-`xyxy` is two corners, `xywh` the first corner and the size, `cxcywh` the centre and the size; all in pixels or all in parts
-of the image, with x to the right and y down.
+`xyxy` is two corners, `xywh` the first corner and the size, `cxcywh` the centre and the size; all in pixels or all in
+parts of the image, with x to the right and y down.
 """
 
 from __future__ import annotations
@@ -52,6 +52,6 @@ def bbox_xywh_to_xyxy(bbox: torch.Tensor) -> torch.Tensor:
 
 
 def box_area(boxes: torch.Tensor) -> torch.Tensor:
-    """Areas (...) of `xyxy` boxes (..., 4), in float32 at least; a box turned inside out keeps the sign of its product."""
+    """Areas (...) of `xyxy` boxes (..., 4), in float32 at least; negative where a box is turned over."""
     boxes = full_precision(boxes)
     return (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])

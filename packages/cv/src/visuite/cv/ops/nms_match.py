@@ -1,4 +1,4 @@
-"""Which boxes a suppression would have dropped in favour of which."""
+"""Which boxes a suppression drops in favour of which. Shapes: N boxes in, K groups."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def nms_match(dets: Array, iou_threshold: float) -> list[Array]:
         iou_threshold: IoU above which the lower box belongs to the higher one's group.
 
     Returns:
-        Indices of each group, its own best first and then by falling score; groups stand in the order of their best.
+        Indices of each group, its best first and then by falling score; groups stand in the order of their best.
 
     Raises:
         ValueError: `dets` is not (N, 5).
@@ -33,14 +33,17 @@ def nms_match(dets: Array, iou_threshold: float) -> list[Array]:
         raise ValueError(f"dets have shape (N, 5), not {tuple(dets.shape)}")
     if len(dets) == 0:
         return []
-    boxes, scores = full_precision(dets.detach()).split((4, 1), dim=1)
-    order = scores[:, 0].argsort(descending=True, stable=True)
-    boxes = boxes[order]
-    falling = torch.arange(len(boxes), 0, -1, device=boxes.device).to(boxes)  # so that ties fall as in `order`
+    order = dets[:, 4].argsort(descending=True, stable=True)
+    boxes = full_precision(dets.detach())[order, :4]
+    falling = torch.arange(len(boxes), 0, -1, device=boxes.device).to(boxes)  # ties fall as they do in `order`
     best = torchvision.ops.nms(boxes, falling, iou_threshold)
-    covers = bbox_overlaps(boxes[best], boxes, eps=torch.finfo(boxes.dtype).tiny) > iou_threshold
-    covers[torch.arange(len(best), device=boxes.device), best] = True  # a box of no area is its own best too
-    covers &= best[:, None] <= torch.arange(len(boxes), device=boxes.device)
-    group = covers.int().argmax(dim=0)  # the first that covers a box took it
+    group = _first_above(bbox_overlaps(boxes[best], boxes), iou_threshold)
+    group[best] = torch.arange(len(best), device=boxes.device)
     members = group.argsort(stable=True)
     return list(order[members].split(group.bincount(minlength=len(best)).tolist()))
+
+
+def _first_above(iou: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Return for each column of (K, N) the first row above the threshold; where rounding hides it, the highest."""
+    above = iou > threshold
+    return torch.where(above.any(dim=0), above.int().argmax(dim=0), iou.argmax(dim=0))
