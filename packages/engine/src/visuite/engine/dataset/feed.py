@@ -62,11 +62,43 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
     if isinstance(batch_sampler, KeyedBatchSampler):
         batch_sampler.skip = start
         return iter(loader)
-    with (
-        kept_generators()
-    ):  # torch draws a seed per iterator from the global generator, which a resumed run does once more
+    # torch draws a seed for each iterator from the global generator; a resumed run makes one more.
+    with kept_generators():
         batches = iter(loader)
     return itertools.islice(batches, start, None)
+
+
+def keys_of_batch(loader: Any, epoch: int, batch: int) -> list[SampleKey] | None:
+    """Return which samples a training loop has met in a batch; None for a loader that was not built here.
+
+    The samplers are left at that epoch.
+
+    Args:
+        loader: The training loader.
+        epoch: The epoch of the loop; 0 in a loop that counts iterations.
+        batch: The batch of that epoch.
+    """
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    if not isinstance(batch_sampler, KeyedBatchSampler):
+        return None
+    if not isinstance(getattr(batch_sampler, "sampler", None), InfiniteSampler):
+        rounds, batch = divmod(batch, len(batch_sampler))  # a loop that counts iterations goes round after round
+        epoch += rounds
+    set_epoch(loader, epoch)
+    batch_sampler.skip = batch
+    return next(iter(batch_sampler))
+
+
+def restart_workers(loader: Any) -> None:
+    """Have a loader's workers start anew at its next epoch, from the data set as it is by then.
+
+    Persistent workers keep the data set that they were started with. Call this between epochs: batches that
+    were read ahead are dropped.
+    """
+    iterator = getattr(loader, "_iterator", None)
+    if iterator is not None:
+        loader._iterator = None
+        iterator._shutdown_workers()
 
 
 def endless_batches(loader: DataLoader, start: int = 0) -> Iterator[Any]:

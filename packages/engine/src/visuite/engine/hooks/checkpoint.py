@@ -33,6 +33,21 @@ def is_better(rule: str, score: float, best: float | None) -> bool:
     return score > best if rule == "greater" else score < best
 
 
+def infer_rule(key: str, greater_keys: Sequence[str] = GREATER_KEYS, less_keys: Sequence[str] = LESS_KEYS) -> str:
+    """Say whether 'greater' or 'less' of a metric is better: by its whole name first, then by its parts.
+
+    Raises:
+        ValueError: its name does not tell.
+    """
+    name = key.lower()
+    groups = (("greater", greater_keys), ("less", less_keys))
+    for matches in (lambda part: part == name, lambda part: part in name):
+        for rule, parts in groups:
+            if any(matches(part.lower()) for part in parts):
+                return rule
+    raise ValueError(f"whether more of {key!r} is better cannot be told from its name; set rule")
+
+
 @HOOKS.register_module()
 class CheckpointHook(Hook):
     """Write checkpoints.
@@ -98,19 +113,10 @@ class CheckpointHook(Hook):
             raise ValueError("CheckpointHook: save_best='auto' cannot stand in a list of metrics")
         self.rules: dict[str, str | None] = dict(zip(self.best_keys, rules, strict=True))
         for key, one in self.rules.items():
-            self.rules[key] = self._infer_rule(key) if one is None and key != "auto" else one
+            if one is None and key != "auto":
+                self.rules[key] = infer_rule(key, self.greater_keys, self.less_keys)
             if self.rules[key] not in ("greater", "less", None):
                 raise ValueError(f"CheckpointHook: rule is 'greater' or 'less', not {one!r}")
-
-    def _infer_rule(self, key: str) -> str:
-        """Say whether more of a metric is better: by its whole name first, then by its parts."""
-        name = key.lower()
-        groups = (("greater", self.greater_keys), ("less", self.less_keys))
-        for matches in (lambda part: part == name, lambda part: part in name):
-            for rule, parts in groups:
-                if any(matches(part.lower()) for part in parts):
-                    return rule
-        raise ValueError(f"CheckpointHook: whether more of {key!r} is better cannot be told from its name; set rule")
 
     # ------------------------------------------------------------------ points
 
@@ -186,7 +192,7 @@ class CheckpointHook(Hook):
 
     def _save_best(self, runner: Runner, key: str, metrics: Mapping[str, float], done: int) -> None:
         name, score = self._choose_metric(key, metrics)
-        rule = self.rules[key] or self._infer_rule(name)
+        rule = self.rules[key] or infer_rule(name, self.greater_keys, self.less_keys)
         hub = runner.message_hub
         score_key, path_key = self._info("best_score", key), self._info("best_ckpt", key)
         if not is_better(rule, score, hub.get_info(score_key)):

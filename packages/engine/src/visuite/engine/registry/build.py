@@ -50,7 +50,10 @@ class BadArgumentError(ConfigPathError, TypeError):
 
 @contextmanager
 def config_path(name: str) -> Iterator[None]:
-    """Inside the block, errors of `build` place themselves below `name` in the config."""
+    """Inside the block, errors of `build` place themselves below `name` in the config.
+
+    A name that begins with a dot (`'.dataset'`) lies below what is being built already.
+    """
     token = _building.set((*_building.get(), (name, None)))
     try:
         yield
@@ -147,7 +150,7 @@ def _here(cfg: dict[str, Any] | None) -> str:
     path, above = "", None
     for name, node in _building.get():
         if node is None:
-            path, above = name, None
+            path, above = _join(path, name[1:]) if name.startswith(".") else name, None
             continue
         if above is not None:
             path = _join(path, _path_within(above, node))

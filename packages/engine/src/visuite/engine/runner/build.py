@@ -77,7 +77,7 @@ def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: b
 def _build_dataset(cfg: Any) -> Any:
     if cfg is None:
         raise KeyError("a data loader's config needs 'dataset'")
-    with config_path("dataset"):
+    with config_path(".dataset"):
         dataset = DATASETS.build(cfg)
     if hasattr(dataset, "full_init"):
         dataset.full_init()
@@ -92,13 +92,13 @@ def _build_batch_sampler(cfg: dict[str, Any], dataset: Any, seed: int) -> Any:
         sampler = dict(type=kind, shuffle=cfg.pop("shuffle", False))
     elif cfg.pop("shuffle", None) is not None:
         raise BadArgumentError("a data loader takes 'sampler' or 'shuffle', not both")
-    with config_path("sampler"):
+    with config_path(".sampler"):
         sampler = DATA_SAMPLERS.build(sampler, default_args=dict(dataset=dataset, seed=seed))
     batch_size, drop_last = cfg.pop("batch_size", 1), cfg.pop("drop_last", False)
     batch_sampler = cfg.pop("batch_sampler", None)
     if batch_sampler is None:
         return BatchSampler(sampler, batch_size, drop_last)
-    with config_path("batch_sampler"):
+    with config_path(".batch_sampler"):
         return DATA_SAMPLERS.build(batch_sampler, default_args=dict(sampler=sampler, batch_size=batch_size))
 
 

@@ -153,7 +153,7 @@ class Checkpointer:
         if saved is not None and changes:
             meta = runner.plan.translate(meta, saved)
             replay(runner.param_schedulers, checkpoint.get("param_schedulers"), meta)
-            print_log("resuming under a changed plan:\n  " + "\n  ".join(changes) + f"\n{POLICY}", runner.logger)
+            runner.logger.warning("\n  ".join(["resuming under a changed plan:", *changes]) + f"\n{POLICY}")
         elif resume_param_scheduler and checkpoint.get("param_schedulers"):
             _restore_schedulers(runner.param_schedulers, checkpoint["param_schedulers"])
         runner.train_loop.restore(meta)

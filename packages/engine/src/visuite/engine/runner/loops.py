@@ -159,8 +159,12 @@ class TrainLoop(BaseLoop):
         return done % self.val_interval == 0 or done == last
 
     def _validate(self) -> None:
-        self._validated = self._iter
-        self.runner.val_loop.run()
+        before, self._validated = self._validated, self._iter
+        try:
+            self.runner.val_loop.run()
+        except BaseException:
+            self._validated = before  # one that was broken off is still to come
+            raise
         self.runner.model.train()
 
 

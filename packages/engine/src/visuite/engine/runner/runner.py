@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -13,6 +12,7 @@ import torch
 from torch import nn
 
 from visuite.engine.config import Config
+from visuite.engine.dataset.feed import restart_workers
 from visuite.engine.dist import get_dist_info, is_distributed, is_main_process
 from visuite.engine.fileio import join_path
 from visuite.engine.hooks import Hook, HookList
@@ -48,7 +48,7 @@ from visuite.engine.runner.log_processor import LogProcessor
 from visuite.engine.runner.plan import Plan, hyper_parameters
 from visuite.engine.runner.spec import RunnerSpec
 from visuite.engine.runner.strategy import SingleDeviceStrategy, choose_strategy
-from visuite.engine.utils import collect_env
+from visuite.engine.utils.environment import collect_env
 from visuite.engine.visualization import Visualizer
 
 
@@ -124,7 +124,6 @@ class Runner:
     @classmethod
     def from_cfg(cls, cfg: dict[str, Any] | Config) -> Self:
         """Make a run from a whole config."""
-        cfg = copy.deepcopy(cfg)
         if isinstance(cfg, Config):
             cfg.import_custom_modules()
         return cls(**vars(RunnerSpec.from_cfg(cfg)))
@@ -167,7 +166,14 @@ class Runner:
                 stack.enter_context(one.activate())
             if "visualizer" in self.__dict__:
                 stack.enter_context(self.visualizer.activate())
+            stack.callback(self._release_workers)
             yield
+
+    def _release_workers(self) -> None:
+        """End the workers that loaders keep between epochs; left to the garbage collector, each would hang for seconds."""
+        for name in ("train_loop", "val_loop", "test_loop"):
+            if name in self.__dict__ and self.__dict__[name] is not None:
+                restart_workers(self.__dict__[name].dataloader)
 
     # ------------------------------------------------------------------ parts
 
@@ -304,9 +310,12 @@ class Runner:
     # ------------------------------------------------------------------ verbs
 
     def train(self) -> nn.Module:
-        """Train and return the model."""
+        """Train and return the model.
+
+        While it runs, hooks put into `at_end` what must be undone however training ends.
+        """
         self._require("train_cfg", "training")
-        with self._current():
+        with self._current(), ExitStack() as self.at_end:
             self._adopt_seed()
             _ = self.param_schedulers, self.plan, self.val_loop  # what is wrong with them is told before any work
             self.call_hook("before_run")

@@ -15,6 +15,19 @@ TRIPLES = {
 }
 
 
+def copy_containers(value: Any) -> Any:
+    """Copy nested dicts, lists and tuples, so that what parts do to their configs leaves the user's alone.
+
+    Ready-made objects in them stay the very objects.
+    """
+    if isinstance(value, dict):
+        fresh = type(value)()
+        for key, item in value.items():
+            fresh[key] = copy_containers(item)
+        return fresh
+    return type(value)(map(copy_containers, value)) if type(value) in (list, tuple) else value
+
+
 @dataclass
 class RunnerSpec:
     """The 27 documented arguments of a run, each a config or a ready-made object.
@@ -76,5 +89,5 @@ class RunnerSpec:
             if needed not in cfg:
                 hint = did_you_mean(needed, cfg.keys())
                 raise KeyError(f"the config has no {needed!r}{hint}")
-        given = {name: cfg[name] for name in names if name in cfg and cfg[name] is not None}
+        given = {name: copy_containers(cfg[name]) for name in names if name in cfg and cfg[name] is not None}
         return cls(**given, cfg=cfg)
