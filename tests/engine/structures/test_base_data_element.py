@@ -129,7 +129,14 @@ def test_new_replaces_one_kind_and_keeps_the_other(sample):
 
 
 def test_copies_do_not_change_their_source(sample):
-    for make in (Sample.clone, Sample.new, copy.copy, copy.deepcopy, Sample.cpu, lambda one: pickle.loads(pickle.dumps(one))):
+    for make in (
+        Sample.clone,
+        Sample.new,
+        copy.copy,
+        copy.deepcopy,
+        Sample.cpu,
+        lambda one: pickle.loads(pickle.dumps(one)),
+    ):
         made = make(sample)
         made.set_metainfo(dict(img_shape=(9, 9)))
         made.extra = 1

@@ -38,7 +38,7 @@ def atomic_write(path: PathLike, backend_args: BackendArgs = None) -> Iterator[B
             yield file
     except Exception as error:
         cause = _os_error_in(error)
-        if cause is None or str(path) in str(cause):
+        if cause is None or not _is_of_draft(cause, str(path)):
             raise
         raise OSError(cause.errno, f"cannot write: {cause.strerror or cause}", str(path)) from error
 
@@ -77,6 +77,11 @@ def _upload(place: Remote) -> Iterator[BinaryIO]:
         with open(draft, "wb") as file:
             yield file
         place.fs.put_file(draft, place.path)
+
+
+def _is_of_draft(error: OSError, path: str) -> bool:
+    """Tell a failed write, which names no file or our hidden one, from an error of the caller's other files."""
+    return error.filename is None or os.path.basename(str(error.filename)).startswith(f".{os.path.basename(path)}.")
 
 
 def _os_error_in(error: BaseException | None) -> OSError | None:

@@ -14,8 +14,8 @@ def is_str(x: Any) -> bool:
 
 def is_seq_of(seq: Any, expected_type: type | tuple[type, ...], seq_type: type | None = None) -> bool:
     """Tell whether `seq` is a sequence (of type `seq_type`) that holds nothing but `expected_type`."""
-    kind: type = Sequence if seq_type is None else seq_type
-    return isinstance(seq, kind) and all(map(isinstance, seq, repeat(expected_type)))
+    kind: Any = Sequence if seq_type is None else seq_type
+    return isinstance(seq, kind) and all(isinstance(one, expected_type) for one in seq)
 
 
 def is_list_of(seq: Any, expected_type: type | tuple[type, ...]) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 _VERSION = re.compile(
     r"v?(?:\d+!)?(?P<release>\d+(?:\.\d+)*)"
     r"(?:[._-]?(?P<stage>a|alpha|b|beta|c|rc|pre|preview|post|rev|r|dev)[._-]?(?P<number>\d*))?"
-    r"(?:[._-].*)?(?:\+.*)?",
+    r"(?:[._-][\w.-]*)?(?:\+[\w.-]+)?",
     re.IGNORECASE,
 )
 _STAGES = {"dev": -4, "a": -3, "alpha": -3, "b": -2, "beta": -2, "post": 1, "rev": 1, "r": 1}
