@@ -89,7 +89,7 @@ def test_print_log(capsys: pytest.CaptureFixture[str]) -> None:
         "first - WARNING - by name",
         "second - ERROR - to a logger",
     ]
-    with pytest.raises(ValueError, match="there is no MMLogger 'curent'.*'current'"):
+    with pytest.raises(ValueError, match=r"there is no MMLogger 'curent'.*'current'"):
         print_log("x", "curent")
     with pytest.raises(TypeError, match="not int"):
         print_log("x", 3)

@@ -106,6 +106,12 @@ def test_no_boxes_draw_nothing(visualizer: Visualizer) -> None:
     assert not painted(visualizer).any()
 
 
+def test_a_dashed_box_keeps_its_gaps(visualizer: Visualizer) -> None:
+    visualizer.draw_bboxes(np.array([10, 10, 70, 50]), edge_colors="w", line_styles="--", alpha=1.0)
+    length = (visualizer.get_image()[..., 0] / 255).sum() / 2
+    assert length == pytest.approx(200 * 4 / 6, abs=6)
+
+
 def test_thick_lines_of_a_tiny_box_do_not_overlap(visualizer: Visualizer) -> None:
     visualizer.draw_bboxes(np.array([20, 20, 21, 21]), edge_colors="w", line_widths=5, alpha=0.5)
     assert set(np.unique(visualizer.get_image())) == {0, 128}

@@ -118,16 +118,26 @@ class Canvas:
         if len(points) >= 3:
             self._paint(points, 1, color, alpha, lambda pen, put, _: pen.polygon(put(points), fill=255))
 
-    def line(self, points: np.ndarray, color: Rgb, *, width: float, style: str = "-", alpha: float = 1.0) -> None:
-        """Draw a line through points (N, 2), dashed where `style` says so.
+    def line(
+        self,
+        points: np.ndarray,
+        color: Rgb,
+        *,
+        width: float,
+        style: str = "-",
+        alpha: float = 1.0,
+        closed: bool = False,
+    ) -> None:
+        """Draw a line through points (N, 2), back to the first where `closed`, dashed where `style` says so.
 
         Raises:
             ValueError: no such style; says the nearest.
         """
         if style not in DASHES:
-            raise ValueError(
-                f"there is no line style {style!r}{did_you_mean(style, DASHES)} (there are {list(DASHES)})"
-            )
+            known = list(DASHES)
+            raise ValueError(f"there is no line style {style!r}{did_you_mean(style, known)} (there are {known})")
+        if closed:  # an unbroken line goes on to the second point, so that the joint at the first is round too
+            points = np.concatenate([points, points[: 1 if DASHES[style] else 2]])
         pieces = list(_dashed(points, [length * width for length in DASHES[style]]))
 
         def draw(pen: ImageDraw.ImageDraw, put: Callable[..., Any], scale: int) -> None:

@@ -164,7 +164,7 @@ class Visualizer(ManagerMixin):
             if style in ("-", "solid"):
                 canvas.box(box, edge, width=width, alpha=alpha)
             else:
-                canvas.line(_closed(points), edge, width=width, style=style, alpha=alpha)
+                canvas.line(points, edge, width=width, style=style, alpha=alpha, closed=True)
         return self
 
     def draw_polygons(
@@ -188,7 +188,7 @@ class Visualizer(ManagerMixin):
             if face is not None:
                 canvas.fill_polygon(points, face, alpha=alpha)
             if edge is not None:
-                canvas.line(_closed(points), edge, width=width, style=style, alpha=alpha)
+                canvas.line(points, edge, width=width, style=style, alpha=alpha, closed=True)
         return self
 
     def draw_circles(
@@ -487,11 +487,6 @@ def _styles(count: int, edges: Any, styles: Any, widths: Any, faces: Any) -> tup
         per_shape(widths, count, "line_widths"),
         [parse_color(color) for color in per_shape(faces, count, "face_colors")],
     )
-
-
-def _closed(points: np.ndarray) -> np.ndarray:
-    """Return a polygon (M, 2) as a line that ends on its second point, so that the joint at its first is round too."""
-    return np.concatenate([points, points[:2]])
 
 
 def _ring(center: np.ndarray, radius: float) -> np.ndarray:
