@@ -90,7 +90,8 @@ class ParamScheduler:
             raise ValueError(f"{type(self).__name__} takes eta_min or eta_min_ratio, not both")
         self.optimizer, self.param_name = optimizer, param_name
         self.begin, self.end, self.by_epoch, self.verbose = begin, end, by_epoch, verbose
-        self.curve, self.eta_min, self.eta_min_ratio = curve, eta_min, eta_min_ratio
+        self.curve, self.eta_min_ratio = curve, eta_min_ratio
+        self.eta_min = eta_min or 0.0
         self._beta = self._drives_beta()
         if start is not None and last_step == -1:
             self._start_at(start)
@@ -177,7 +178,7 @@ class ParamScheduler:
         return floor + (value - floor) * (now / before)
 
     def _floor(self, base: float) -> float:
-        return base * self.eta_min_ratio if self.eta_min_ratio is not None else self.eta_min or 0.0
+        return self.eta_min if self.eta_min_ratio is None else base * self.eta_min_ratio
 
     def get_last_value(self) -> list[float]:
         """Return the value of each group after the scheduler last acted."""
@@ -195,12 +196,11 @@ class ParamScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position and the plan, as plain numbers, strings and lists."""
-        plan = {key: list(value) if isinstance(value, tuple) else value for key, value in self._plan().items()}
-        return {**plan, **self._position()}
+        return {**self._plan(), **self._position()}
 
     def _plan(self) -> dict[str, Any]:
         """What the config says of the curve: all public attributes that are plain values."""
-        plain = (bool, int, float, str, list, tuple, type(None))
+        plain = (bool, int, float, str, list, dict, type(None))
         left_out = {"base_values", "last_step", "verbose"}
         return {k: v for k, v in vars(self).items() if k[0] != "_" and k not in left_out and isinstance(v, plain)}
 

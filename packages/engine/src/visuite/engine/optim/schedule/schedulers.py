@@ -5,6 +5,7 @@ The arguments of the window (begin, end, last_step, by_epoch, verbose) are those
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Unpack
@@ -139,8 +140,11 @@ class MultiStepParamScheduler(ParamScheduler):
         gamma: float = 0.1,
         **window: Unpack[Window],
     ) -> None:
-        self.milestones, self.gamma = sorted(milestones), gamma
-        super().__init__(optimizer, param_name, curve=curves.multi_step(self.milestones, gamma), **window)
+        self.milestones, self.gamma = (
+            dict(Counter(milestones)),
+            gamma,
+        )  # how often each is named, as checkpoints have it
+        super().__init__(optimizer, param_name, curve=curves.multi_step(milestones, gamma), **window)
 
 
 @PARAM_SCHEDULERS.register_module()
