@@ -48,7 +48,7 @@ def check_reductions(rank: int, size: int) -> None:
         params = [torch.nn.Parameter(torch.full((1 << 18,), float(rank))) for _ in range(3)]
         dist.all_reduce_params((param for param in params), op="mean", **options)
         assert all((param == 0.5).all() for param in params)
-    with pytest.raises(TypeError, match="mean of torch.int64"):
+    with pytest.raises(TypeError, match=r"mean of torch\.int64"):
         dist.all_reduce(torch.tensor([1]), "mean")
 
 

@@ -183,7 +183,7 @@ def test_to_dict_goes_all_the_way_down(sample):
 def test_text_shows_values_but_only_shapes_of_large_tensors(sample):
     sample.masks = torch.zeros(5, 100, 100)
     text = repr(sample)
-    assert "img_shape: (3, 4)" in text
+    assert "metainfo: img_shape=(3, 4), scales=[1, 2]\n" in text
     assert "masks: tensor of (5, 100, 100), float32" in text
     assert "item: tensor([0, 1, 2])" in text
     assert len(text.splitlines()) < 12

@@ -278,7 +278,10 @@ class BaseDataElement:
         return self._with({name: change(value) for name, value in self._data().items()})
 
     def __repr__(self) -> str:
-        lines = [f"{name}: {_brief(value)}" for name, value in self.all_items()]
+        lines = [f"{name}: {_brief(value)}" for name, value in self.items()]
+        if self._metainfo:
+            facts = ", ".join(f"{name}={_brief(value)}" for name, value in self.metainfo_items())
+            lines.insert(0, f"metainfo: {facts}")
         body = "".join(f"    {line}\n" for text in lines for line in text.splitlines())
         return f"{type(self).__name__}(\n{body})" if lines else f"{type(self).__name__}()"
 
