@@ -19,6 +19,7 @@ DEFAULT_HOOKS: dict[str, str] = {
     "param_scheduler": "ParamSchedulerHook",
     "checkpoint": "CheckpointHook",
     "progress": "ProgressHook",
+    "preemption": "PreemptionHook",
 }
 
 
