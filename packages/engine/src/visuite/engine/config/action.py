@@ -73,7 +73,7 @@ def _split(text: str) -> list[str]:
     for index, char in enumerate(text):
         if quote:
             quote = "" if char == quote else quote
-        elif char in "'\"" and not text[start:index].strip(" [("):
+        elif char in "'\"" and text[:index].rstrip()[-1:] in ("", ",", *_PAIRS):
             quote = char  # a quote at the beginning of a value; elsewhere it is an apostrophe
         elif char in _PAIRS:
             closing.append(_PAIRS[char])

@@ -113,7 +113,7 @@ class Loader:
         return loaded
 
     def _read_data(self, text: str, name: str, folder: str | None, templates: Templates) -> Loaded:
-        values = _PARSERS[Path(name).suffix](templates.quote_in_text(text), name)
+        values = _PARSERS[Path(name).suffix](templates.tokenise(text), name)
         location = values.mark_of(BASE_KEY)
         base = self.bases(templates.fill_tree(values.pop(BASE_KEY, None), None), folder, location)
         try:

@@ -146,7 +146,7 @@ class Evaluator(Expressions):
         value = self._value(node.value)
         in_place = _IN_PLACE.get((type(node.op), list if isinstance(old, list) else dict))
         if in_place and isinstance(old, (list, dict)):
-            call_method(self._budget, old, in_place, [value], {})
+            self._call_method(old, in_place, [value], MarkedDict())
             value = old
         else:
             value = self._operate(type(node.op), old, value)

@@ -336,12 +336,17 @@ class Expressions:
             raise self._no_attribute(value, name)
         made = call_method(self._budget, value, name, args, kwargs)
         if isinstance(value, MarkedDict) and name in ("update", "merge", "setdefault"):
-            here = self._here()
-            changed = dict.fromkeys(args[:1]) if name == "setdefault" else {**(args[0] if args else {}), **kwargs}
-            for key in changed:
-                if key in value and value.mark_of(key) is None:
-                    value.mark(key, here)
+            self._mark_changes(value, name, args, kwargs)
         return made
+
+    def _mark_changes(self, value: MarkedDict, method: str, args: list[Any], kwargs: MarkedDict) -> None:
+        """Note where a method that sets keys has set them."""
+        if method == "setdefault":
+            if args and value.mark_of(args[0]) is None:
+                value.mark(args[0], self._here())
+            return
+        for source in (*args, kwargs):
+            value.mark_like(source, self._here())
 
     def _of_attribute(self, node: ast.Attribute) -> Any:
         value = self._value(node.value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-MAX_STEPS = 2_000_000  # evaluation steps, items and 8-character pieces of one load, all bases included
+MAX_STEPS = 1_000_000  # evaluation steps, items and 8-character pieces of one load, all bases included
 MAX_ITEMS = 100_000  # items of one list, tuple, dict, set or range
 MAX_TEXT = 1_000_000  # characters of one string
 MAX_BITS = 4096  # bits of one integer

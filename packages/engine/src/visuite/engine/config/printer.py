@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import keyword
 import math
+import re
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
 
 from visuite.engine.config.errors import ConfigError
 from visuite.engine.config.lazy import LazyObject
+from visuite.engine.config.templates import holds_template
 
 WIDTH = 100
 #: Names that a printed value may use; a key of this name is printed last, and its value without them.
@@ -95,8 +97,8 @@ class _Printer:
         if isinstance(value, float) and not math.isfinite(value):
             return self._not_finite(float(value))
         plain = plain_leaf(value)
-        if isinstance(plain, str):
-            return repr(plain).replace("{{", "{\\x7b")  # else it would be a template when read
+        if isinstance(plain, str) and holds_template(plain):  # a sum is not read as a template
+            return " + ".join(map(repr, re.split(r"(?<=\{)(?=\{)", plain)))
         return repr(plain)
 
     def _not_finite(self, value: float) -> str:

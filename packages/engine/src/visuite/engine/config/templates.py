@@ -15,6 +15,8 @@ _ENVIRONMENT = re.compile(r"\{\{\s*\$\s*(\w+)\s*(?::\s*(.*?)\s*)?\}\}")
 _BARE_ENVIRONMENT = re.compile(r"\s*\$\s*(\w+)\s*(?::\s*(.*?)\s*)?")
 _IN_FSTRING = re.compile(r"\{\s*(?:\$[^{}]*|_base_\.[\w.]+|" + "|".join(_FACTS) + r")\s*\}")
 _BASE = re.compile(r"\{\{\s*_base_\.([\w.]+)\s*\}\}")
+_ANY = re.compile("|".join(pattern.pattern for pattern in (_FACT, _ENVIRONMENT, _BASE)))
+_TOKEN = "\ue000"  # a character that no text uses
 _PYTHON_LEXEME = re.compile(
     r"#[^\n]*|'''(?:\\.|[^\\])*?'''|\"\"\"(?:\\.|[^\\])*?\"\"\"|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\""
     r"|(?P<template>\{\{\s*\$.*?\}\})",
@@ -45,6 +47,8 @@ class Templates:
         self._use_facts = use_predefined_variables and filename is not None
         self._use_environment = use_environment_variables
         self._facts = _facts_of(filename) if filename is not None else {}
+        self._token = _TOKEN
+        self._templates: list[str] = []
         self.environment: dict[str, str] = {}
 
     def fact(self, name: str) -> str | None:
@@ -102,26 +106,40 @@ class Templates:
 
     def quote_in_python(self, source: str) -> str:
         """Put quotes into bare `{{$NAME:1}}`, so that the file parses."""
-        return _quoted(_PYTHON_LEXEME, source, lambda text: "{{" + repr(text[2:-2].strip()) + "}}")
 
-    def quote_in_text(self, source: str) -> str:
-        """Put quotes around bare templates of a YAML or JSON file; bare environment variables become typed text."""
+        def quote(match: re.Match[str]) -> str:
+            template = match["template"]
+            return f"{{{{{template[2:-2].strip()!r}}}}}" if template else match[0]
 
-        def replace(text: str) -> str:
-            variable = _ENVIRONMENT.fullmatch(text) if self._use_environment else None
-            if variable is None:
-                return json.dumps(text)
-            value = self.typed_variable(text[2:-2])
-            return (
-                json.dumps(value) if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
-            )
+        return _PYTHON_LEXEME.sub(quote, source) if "{{" in source else source
 
-        return _quoted(_TEXT_LEXEME, source, replace)
+    def tokenise(self, source: str) -> str:
+        """Put tokens in place of the templates of a YAML or JSON file, so that it parses; `fill_tree` fills them in.
+
+        Bare templates become quoted tokens, and bare environment variables become literals.
+        """
+        while self._token in source:
+            self._token += _TOKEN
+        source = _TEXT_LEXEME.sub(lambda m: self._bare(m[0]) if m["template"] else self._tokens_in(m[0]), source)
+        return self._tokens_in(source)
+
+    def _tokens_in(self, text: str) -> str:
+        return _ANY.sub(lambda m: self._new_token(m[0]), text) if "{{" in text else text
+
+    def _new_token(self, template: str) -> str:
+        self._templates.append(template)
+        return f"{self._token}{len(self._templates) - 1};"
+
+    def _bare(self, template: str) -> str:
+        if not self._use_environment or not _ENVIRONMENT.fullmatch(template):
+            return json.dumps(self._new_token(template), ensure_ascii=False)
+        value = self.typed_variable(template[2:-2])
+        return json.dumps(value) if isinstance(value, (str, int, float, bool, list, dict, type(None))) else str(value)
 
     def fill_tree(self, value: Any, base: Any) -> Any:
-        """Fill in the templates of all strings of a parsed YAML or JSON file, in place where it is a container."""
+        """Fill in the tokens in all strings of a parsed YAML or JSON file, in place where it is a container."""
         if isinstance(value, str):
-            return self.fill(value, base)
+            return self._fill_tokens(value, base) if self._token in value else value
         if isinstance(value, dict):
             for key in value:
                 dict.__setitem__(value, key, self.fill_tree(value[key], base))
@@ -129,11 +147,17 @@ class Templates:
             value[:] = [self.fill_tree(item, base) for item in value]
         return value
 
+    def _fill_tokens(self, text: str, base: Any) -> Any:
+        token = re.compile(f"{self._token}(\\d+);")
+        whole = token.fullmatch(text)
+        if whole:
+            return self.fill(self._templates[int(whole[1])], base)
+        return token.sub(lambda m: str(self.fill(self._templates[int(m[1])], base)), text)
 
-def _quoted(lexeme: re.Pattern[str], source: str, replace: Any) -> str:
-    if "{{" not in source:
-        return source
-    return lexeme.sub(lambda m: replace(m["template"]) if m["template"] else m[0], source)
+
+def holds_template(text: str) -> bool:
+    """Tell whether a text has a template in it."""
+    return "{{" in text and _ANY.search(text) is not None
 
 
 def _facts_of(filename: str) -> dict[str, str]:
