@@ -143,7 +143,8 @@ def test_formats_inherit_from_each_other(suffix, folder, monkeypatch):
         "json": '{"_base_": "./base.py", "model": {"backbone": {"depth": 18}}, "n": {{ _base_.batch }},\n'
         '"s": "{{_base_.norm}}", "t": "a{{_base_.batch}}", "u": {{$UNSET:5}}, "v": "{{$UNSET:5}}",'
         '"w": "{{fileBasename}}", "lr": 1e-5}',
-        "py": "_base_ = './base.py'\nmodel = dict(backbone=dict(depth=18))\nn = {{_base_.batch}}\ns = '{{_base_.norm}}'\n"
+        "py": "_base_ = './base.py'\nmodel = dict(backbone=dict(depth=18))\nn = {{_base_.batch}}\n"
+        "s = '{{_base_.norm}}'\n"
         "t = 'a{{_base_.batch}}'\nu = {{$UNSET:5}}\nv = '{{$UNSET:5}}'\nw = '{{fileBasename}}'\nlr = 1e-5",
     }
     cfg = child(folder, texts[suffix], f"child.{suffix}")
@@ -154,7 +155,8 @@ def test_formats_inherit_from_each_other(suffix, folder, monkeypatch):
 
 
 def test_predefined_variables(folder):
-    text = "a = '{{fileDirname}}|{{ fileBasename }}|{{fileBasenameNoExtension}}|{{fileExtname}}'\nb = f'{{fileExtname}}{1}'"
+    text = "a = '{{fileDirname}}|{{ fileBasename }}|{{fileBasenameNoExtension}}|{{fileExtname}}'\n"
+    text += "b = f'{{fileExtname}}{1}'"
     cfg = child(folder, text, "x.py")
     assert cfg.a == f"{folder}|x.py|x|.py"
     assert cfg.b == ".py1"
@@ -199,7 +201,7 @@ def test_where(folder):
         assert same.where("model.type") == Location(base, 3)
     cfg.batch = 3
     assert cfg.where("batch") is None
-    with pytest.raises(KeyError, match="no value 'model.bone'"):
+    with pytest.raises(KeyError, match=r"no value 'model\.bone'"):
         cfg.where("model.bone")
 
 

@@ -11,43 +11,209 @@ from hypothesis import strategies as st
 from visuite.engine.config import Config, ConfigError
 
 SAME_AS_PYTHON = {
-    "arithmetic": "a = 1 + 2 * 3 ** 2 // 4 - 7 % 3 / 2\nb = -a\nc = +a\nd = ~5\ne = 1 << 4 | 3 & 2 ^ 1\nf = 16 >> 2",
-    "comparisons": "a = 1 < 2 <= 2 != 3\nb = 'x' in 'xyz' and 3 not in [1]\nc = None is None\nd = len is not None",
-    "boolean": "a = 0 or [] or 'x'\nb = 1 and '' and 3\nc = not a\nd = 1 if c else 2",
-    "collections": "a = [1, *[2, 3]]\nb = (1,)\nc = {1, 2} | {3}\nd = {'x': 1, **dict(y=2)}\ne = dict([('a', 1)], b=2)\nf = set()",
-    "unpacking": "a, (b, *c), d = 1, (2, 3, 4), 5\n[e, f] = 'xy'\ng = h = [1]\nh.append(2)\n*i, j = range(3)",
-    "subscripts": "a = [[1, 2], [3]]\na[0][1] = 9\na[1:] = [7, 8]\nb = a[::-1]\nc = 'hello'[1:-1]\nd = dict(x=[1])['x'][0]\ndel a[0]",
-    "augmented": "a = [1]\nb = a\na += [2]\nc = 1\nc *= 5\nc -= 1\nd = dict(x=1)\ne = d\nd |= dict(y=2)\nf = 'x'\nf += 'y'",
-    "annotated": "a: int = 3\nb: str",
-    "loops": "a = []\nfor i, (x, y) in enumerate([(1, 2), (3, 4)]):\n    if x == 3:\n        break\n    a.append(i + x + y)\n"
-    "else:\n    a = None\nfor k in dict(p=1):\n    continue\nelse:\n    b = k\ndel i, x, y",
-    "if": "a = 3\nif a > 5:\n    b = 1\nelif a > 2:\n    b = 2\nelse:\n    b = 3",
-    "comprehensions": "n = 2\na = [x * y for x in range(3) for y in range(x) if y % n]\nb = {x: str(x) for x in 'ab'}\n"
-    "c = {x % 2 for x in range(5)}\nd = sum(x ** 2 for x in [1, 2])\nx = 5\ne = [x for x in range(2)]",
-    "fstrings": "w = 7\nx = 3.14159\na = f'{x:.2f}|{x:>{w}.1f}|{w!r:^5}|{{w}}|{[1, dict(a=2)]}'\nb = f'{w=}'\nc = f''",
-    "format": "a = '{} {} {x[k]} {y[0]:>4}'.format(1, 'b', x=dict(k=2), y=[3])\nb = '{1}{0!r}'.format('a', 2)\n"
-    "c = '{:{}} {}'.format(3, 5, 7)\nd = '{{}}'.format()",
-    "percent": "a = '%s-%05.1f-%d%%' % ('x', 2.5, 3)\nb = '%(k)s' % dict(k=1)\nc = '%s' % [1]\nd = '%-5s|%+d|%x' % ('a', 1, 255)",
-    "text": "a = ' x,y '.strip().split(',')\nb = '-'.join(['a', 'b'])\nc = 'abc'.replace('b', 'x').upper().center(9, '.')\n"
-    "d = 'a.b'.partition('.')\ne = 'x' * 3\nf = 'abc'.startswith(('a', 'b'))",
-    "lists": "a = [3, 1, 2]\na.sort(reverse=True)\na.insert(0, 9)\nb = a.pop()\nc = a.index(3)\na.extend((1, 1))\nd = a.count(1)\n"
-    "e = a.copy()\ne.reverse()\na.remove(9)\nf = sorted(['bb', 'a'], key=len)",
-    "dicts": "a = dict(x=1, y=dict(z=2))\nb = list(a.keys())\nc = [v for k, v in a.items() if k == 'x']\nd = a.pop('x')\n"
-    "a.update(y=dict(w=3))\ne = a.get('q', 5)\na.setdefault('s', []).append(1)\nf = a.copy()\nf['t'] = 1",
-    "sets": "a = {1, 2}\na.add(3)\nb = a & {2, 9}\nc = a - {1}\nd = a.union([7])\ne = sorted(a ^ {1})",
-    "builtins": "a = [len('abc'), abs(-3), round(2.567, 1), round(3.5), min(3, 1), max([1, 5]), sum([[1], [2]], [])]\n"
-    "b = list(zip('ab', [1, 2]))\nc = list(reversed([1, 2]))\nd = [int('7'), float('1e-3'), str(5), bool([]), tuple([1])]\n"
-    "e = [any([0, 1]), all([0, 1]), isinstance(3, (int, str)), isinstance('x', list), divmod(7, 2), pow(2, 5)]\nf = list(range(5, 0, -2))\n"
-    "g = [list(enumerate('ab', 1)), set([1, 1]), repr('x'), float('inf'), int(3.9), chr(97), ord('a')]",
-    "modules": "import copy\nimport math\nimport os\nimport os.path as osp\nfrom math import pi, floor as fl\nfrom copy import deepcopy\n"
-    "from os.path import join\na = copy.deepcopy([1, dict(b=[2])])\nb = [math.ceil(1.2), math.sqrt(16), pi, fl(2.7), math.prod([2, 3])]\n"
-    "c = [osp.join('a', 'b.py'), os.path.basename('/x/y.z'), join('p', 'q'), osp.splitext('a.b'), osp.dirname('/a/b')]\n"
-    "d = copy.copy([1])\ne = deepcopy(dict(x=1))\nf = math.log(math.e)\ng = osp.normpath('a/../b')",
-    "aliasing": "a = [1]\nb = dict(x=a)\na.append(2)\nc = b['x']",
-    "strings_joined": "a = 'x' 'y'\nb = '''l1\nl2'''\nc = r'\\d'\nd = b'abc'\ne = 1_000\nf = 2j\ng = ...",
-    "shadowing": "list = 3\na = [list]",
+    "arithmetic": """
+a = 1 + 2 * 3 ** 2 // 4 - 7 % 3 / 2
+b = -a
+c = +a
+d = ~5
+e = 1 << 4 | 3 & 2 ^ 1
+f = 16 >> 2
+""",
+    "comparisons": """
+a = 1 < 2 <= 2 != 3
+b = 'x' in 'xyz' and 3 not in [1]
+c = None is None
+d = len is not None
+""",
+    "boolean": """
+a = 0 or [] or 'x'
+b = 1 and '' and 3
+c = not a
+d = 1 if c else 2
+""",
+    "collections": """
+a = [1, *[2, 3]]
+b = (1,)
+c = {1, 2} | {3}
+d = {'x': 1, **dict(y=2)}
+e = dict([('a', 1)], b=2)
+f = set()
+""",
+    "unpacking": """
+a, (b, *c), d = 1, (2, 3, 4), 5
+[e, f] = 'xy'
+g = h = [1]
+h.append(2)
+*i, j = range(3)
+""",
+    "subscripts": """
+a = [[1, 2], [3]]
+a[0][1] = 9
+a[1:] = [7, 8]
+b = a[::-1]
+c = 'hello'[1:-1]
+d = dict(x=[1])['x'][0]
+del a[0]
+""",
+    "augmented": """
+a = [1]
+b = a
+a += [2]
+c = 1
+c *= 5
+c -= 1
+d = dict(x=1)
+e = d
+d |= dict(y=2)
+f = 'x'
+f += 'y'
+""",
+    "annotated": """
+a: int = 3
+b: str
+""",
+    "loops": """
+a = []
+for i, (x, y) in enumerate([(1, 2), (3, 4)]):
+    if x == 3:
+        break
+    a.append(i + x + y)
+else:
+    a = None
+for k in dict(p=1):
+    continue
+else:
+    b = k
+del i, x, y
+""",
+    "if": """
+a = 3
+if a > 5:
+    b = 1
+elif a > 2:
+    b = 2
+else:
+    b = 3
+""",
+    "comprehensions": """
+n = 2
+a = [x * y for x in range(3) for y in range(x) if y % n]
+b = {x: str(x) for x in 'ab'}
+c = {x % 2 for x in range(5)}
+d = sum(x ** 2 for x in [1, 2])
+x = 5
+e = [x for x in range(2)]
+""",
+    "fstrings": """
+w = 7
+x = 3.14159
+a = f'{x:.2f}|{x:>{w}.1f}|{w!r:^5}|{{w}}|{[1, dict(a=2)]}'
+b = f'{w=}'
+c = f''
+""",
+    "format": """
+a = '{} {} {x[k]} {y[0]:>4}'.format(1, 'b', x=dict(k=2), y=[3])
+b = '{1}{0!r}'.format('a', 2)
+c = '{:{}} {}'.format(3, 5, 7)
+d = '{{}}'.format()
+""",
+    "percent": """
+a = '%s-%05.1f-%d%%' % ('x', 2.5, 3)
+b = '%(k)s' % dict(k=1)
+c = '%s' % [1]
+d = '%-5s|%+d|%x' % ('a', 1, 255)
+""",
+    "text": """
+a = ' x,y '.strip().split(',')
+b = '-'.join(['a', 'b'])
+c = 'abc'.replace('b', 'x').upper().center(9, '.')
+d = 'a.b'.partition('.')
+e = 'x' * 3
+f = 'abc'.startswith(('a', 'b'))
+""",
+    "lists": """
+a = [3, 1, 2]
+a.sort(reverse=True)
+a.insert(0, 9)
+b = a.pop()
+c = a.index(3)
+a.extend((1, 1))
+d = a.count(1)
+e = a.copy()
+e.reverse()
+a.remove(9)
+f = sorted(['bb', 'a'], key=len)
+""",
+    "dicts": """
+a = dict(x=1, y=dict(z=2))
+b = list(a.keys())
+c = [v for k, v in a.items() if k == 'x']
+d = a.pop('x')
+a.update(y=dict(w=3))
+e = a.get('q', 5)
+a.setdefault('s', []).append(1)
+f = a.copy()
+f['t'] = 1
+""",
+    "sets": """
+a = {1, 2}
+a.add(3)
+b = a & {2, 9}
+c = a - {1}
+d = a.union([7])
+e = sorted(a ^ {1})
+""",
+    "builtins": """
+a = [len('abc'), abs(-3), round(2.567, 1), round(3.5), min(3, 1), max([1, 5]), sum([[1], [2]], [])]
+b = list(zip('ab', [1, 2]))
+c = list(reversed([1, 2]))
+d = [int('7'), float('1e-3'), str(5), bool([]), tuple([1])]
+e = [any([0, 1]), all([0, 1]), isinstance(3, (int, str)), isinstance('x', list), divmod(7, 2), pow(2, 5)]
+f = list(range(5, 0, -2))
+g = [list(enumerate('ab', 1)), set([1, 1]), repr('x'), float('inf'), int(3.9), chr(97), ord('a')]
+""",
+    "modules": """
+import copy
+import math
+import os
+import os.path as osp
+from math import pi, floor as fl
+from copy import deepcopy
+from os.path import join
+a = copy.deepcopy([1, dict(b=[2])])
+b = [math.ceil(1.2), math.sqrt(16), pi, fl(2.7), math.prod([2, 3])]
+c = [osp.join('a', 'b.py'), os.path.basename('/x/y.z'), join('p', 'q'), osp.splitext('a.b'), osp.dirname('/a/b')]
+d = copy.copy([1])
+e = deepcopy(dict(x=1))
+f = math.log(math.e)
+g = osp.normpath('a/../b')
+""",
+    "aliasing": """
+a = [1]
+b = dict(x=a)
+a.append(2)
+c = b['x']
+""",
+    "strings_joined": """
+a = 'x' 'y'
+b = '''l1
+l2'''
+c = r'\\d'
+d = b'abc'
+e = 1_000
+f = 2j
+g = ...
+""",
+    "shadowing": """
+list = 3
+a = [list]
+""",
     "long_sum": "a = " + " + ".join(["1"] * 500),
-    "main_block": "a = 1\nif __name__ == '__main__':\n    open('x')",
+    "main_block": """
+a = 1
+if __name__ == '__main__':
+    open('x')
+""",
 }
 
 

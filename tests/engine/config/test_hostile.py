@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 
 from visuite.engine.config import Config, ConfigError
 
+LETTERS = "abcdefghijklmnopq"
 #: Each with the line that must be named. Where `CANARY` stands, the path of a file to be left alone is put in.
 HOSTILE = {
     "import": (1, "import os, subprocess\nsubprocess.run(['touch', 'CANARY'])"),
@@ -108,6 +110,11 @@ HOSTILE = {
     "deep_unary": (1, "a = " + "-" * 20000 + "1"),
     "deep_attributes": (1, "a = b" + ".c" * 20000),
     "many_elifs": (1, "if 0:\n    a = 1\n" + "elif 0:\n    a = 1\n" * 5000),
+    "colliding_keys": (1, "a = {i * (2**61 - 1): 0 for i in range(100000)}"),
+    "colliding_set": (3, "s = set()\nfor i in range(50000):\n    s.add(i * (2**61 - 1))"),
+    "colliding_assignment": (3, "d = {}\nfor i in range(50000):\n    d[i * (2**61 - 1)] = 0"),
+    "colliding_list": (1, "s = set([i * (2**61 - 1) for i in range(50000)])"),
+    "popping": (4, "for j in range(100):\n    a = [0] * 99999\n    for i in range(99999):\n        a.pop(0)"),
     "environ": (2, "import os\na = os.environ['HOME']"),
     "getenv": (2, "import os\na = os.getenv('HOME')"),
     "os_system": (2, "import os\nos.system('touch CANARY')"),
@@ -223,7 +230,9 @@ def test_file_that_is_no_text(tmp_path):
         (".yaml", "- 1"),
         (".yaml", "? [1, 2]\n: 3"),
         (".yaml", "a: " + "[" * 500 + "]" * 500),
-        (".yaml", "a: &a [1]\n" + "".join(f"{x}: &{x} [*{y}, *{y}, *{y}]\n" for x, y in zip("bcdefghijklmnopq", "abcdefghijklmnop"))),
+        (".yaml", "a: &a [1]\n" + "".join(f"{x}: &{x} [*{y}, *{y}, *{y}]\n" for y, x in pairwise(LETTERS))),
+        (".yaml", "a: &a {k: 1}\n" + "".join(f"{x}: &{x} {{<<: [*{y}, *{y}]}}\n" for y, x in pairwise(LETTERS * 2))),
+        (".yaml", "".join(f"{i * (2**61 - 1)}: 0\n" for i in range(3000))),
         (".yaml", "a: &a\n  b: *a"),
         (".json", '{"a": 1,}'),
         (".json", "[1]"),

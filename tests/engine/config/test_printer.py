@@ -32,7 +32,7 @@ text = st.text(max_size=12) | st.sampled_from(
 )
 leaves = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | text
 names = st.sampled_from(
-    ["a", "type", "b_1", "class", "dict", "float", "set", "range", "globals", "x y", "1", "if", "_x", "list", "ä"]
+    ["a", "type", "b_1", "class", "dict", "float", "set", "range", "globals", "x y", "1", "if", "_x", "list", "ä", "µ"]
 )
 
 

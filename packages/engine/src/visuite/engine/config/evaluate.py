@@ -18,7 +18,7 @@ from visuite.engine.config.expressions import BASE_KEY, TRUST_HINT, Expressions,
 from visuite.engine.config.lazy import LazyObject, is_read_base, is_standard_module
 from visuite.engine.config.limits import Budget, LimitError
 from visuite.engine.config.templates import Templates
-from visuite.engine.config.values import MODULES, Function, Module, Refused, call_method
+from visuite.engine.config.values import MODULES, Function, Module, Refused
 
 #: Reads what an import inside `read_base()` names: the values, and the lazy references imported beside them.
 BaseReader = Callable[[ast.ImportFrom, Location], tuple[MarkedDict, dict[str, Any]]]
@@ -164,6 +164,7 @@ class Evaluator(Expressions):
                 self.names.pop(target.id, None)
             elif isinstance(target, (ast.Attribute, ast.Subscript)):
                 container, key = self._slot(target)
+                self._budget.spend(len(container))
                 del container[key]
             else:
                 raise self._unknown(target)

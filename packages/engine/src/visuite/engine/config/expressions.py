@@ -199,7 +199,7 @@ class Expressions:
         if not isinstance(container, (list, dict)):
             raise self._error(f"the items of a {type(container).__name__} cannot be set")
         key = self._value(target.slice)
-        self._budget.weigh(key)
+        self._budget.key(key, container)
         return container, key
 
     # ------------------------------------------------------------------ expressions
@@ -245,7 +245,7 @@ class Expressions:
         if len(node.elts) == 1 and isinstance(node.elts[0], ast.Set) and len(node.elts[0].elts) == 1:
             return self._template(node.elts[0].elts[0])
         items = self._items(node.elts)
-        self._budget.weigh(items)
+        self._budget.keys(items, items)
         return set(items)
 
     def _template(self, node: ast.expr) -> Any:
@@ -282,7 +282,7 @@ class Expressions:
                 self._merge_keywords(made, value)
                 continue
             key = self._value(key_node)
-            self._budget.weigh(key)
+            self._budget.key(key, made)
             made[key] = value
             made.mark(key, Location(self._file, key_node.lineno))
         return made
@@ -376,7 +376,7 @@ class Expressions:
         self._line = node.lineno
         if isinstance(value, LazyObject) or not isinstance(value, (str, bytes, list, tuple, dict, range)):
             raise Refused(f"a {type(value).__name__.lower()} has no items in a config")
-        self._budget.weigh(key)
+        self._budget.key(key, value if isinstance(value, dict) else ())
         if isinstance(value, dict) and isinstance(key, str) and key not in value:
             names = [name for name in value if isinstance(name, str)]
             raise self._error(f"{ast.unparse(node)[:80]}: no such key{did_you_mean(key, names)}")
@@ -463,7 +463,7 @@ class Expressions:
 
         def put() -> None:
             item = self._value(node.elt)
-            self._budget.weigh(item)
+            self._budget.key(item, made)
             made.add(item)
 
         self._comprehend(node.generators, put)
@@ -474,7 +474,7 @@ class Expressions:
 
         def put() -> None:
             key = self._value(node.key)
-            self._budget.weigh(key)
+            self._budget.key(key, made)
             made[key] = self._value(node.value)
             made.mark(key, Location(self._file, node.key.lineno))
 

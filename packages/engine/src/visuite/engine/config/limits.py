@@ -6,6 +6,7 @@ characters of text. The limits lie orders of magnitude above what real configs n
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 MAX_STEPS = 1_000_000  # evaluation steps, items and 8-character pieces of one load, all bases included
@@ -21,6 +22,11 @@ MAX_FILE_BYTES = 4_000_000
 
 class LimitError(Exception):
     """A config asks for more than the limits allow."""
+
+
+def _hashes_apart(key: Any) -> bool:
+    """Tell whether keys of this kind have hashes that nobody can make equal."""
+    return key is None or isinstance(key, (str, bytes)) or (isinstance(key, int) and abs(key) < sys.hash_info.modulus)
 
 
 class Budget:
@@ -79,6 +85,20 @@ class Budget:
                 self.weigh(item, depth + 1)
         elif isinstance(value, (str, bytes, range)):
             self.spend(len(value) >> 3)
+
+    def key(self, key: Any, container: Any) -> None:
+        """Pay for looking up or storing a key in a dict or set.
+
+        Equal hashes can be arranged for numbers and tuples, and then each key is compared with all others.
+        """
+        self.weigh(key)
+        if not _hashes_apart(key):
+            self.spend(len(container))
+
+    def keys(self, keys: Any, container: Any) -> None:
+        """Pay for looking up or storing all items of a container as keys of another."""
+        for key in keys:
+            self.key(key, container if len(container) > len(keys) else keys)
 
     def result(self, value: Any) -> Any:
         """Hold a made value to the limits, pay for its outer level, and return it."""

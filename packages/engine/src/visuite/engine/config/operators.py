@@ -55,7 +55,7 @@ def checked(function: Callable[[Any, Any], Any]) -> Callable[[Budget, Any, Any],
     def run(budget: Budget, left: Any, right: Any) -> Any:
         for value in (left, right):
             if isinstance(value, (set, dict)):
-                budget.weigh(value)
+                budget.keys(value, value)
         return budget.result(function(left, right))
 
     return run
@@ -67,4 +67,6 @@ def compare(budget: Budget, function: Callable[[Any, Any], Any], left: Any, righ
         for value in (left, right):
             if not isinstance(value, (int, float, type(None))):
                 budget.weigh(value)
+        if isinstance(right, (set, dict)):
+            budget.keys([left] if not isinstance(left, (set, dict)) else left, right)
     return function(left, right)

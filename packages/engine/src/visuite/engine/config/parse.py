@@ -69,6 +69,8 @@ def parse_yaml(text: str, filename: str) -> ConfigDict:
         loader = _yaml_loader()(text)
         loader.filename = filename
         values = loader.get_single_data()
+    except LimitError as error:
+        raise ConfigError(str(error), Location(filename, 1)) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
@@ -83,8 +85,18 @@ def _yaml_loader() -> Any:
     """Return the safe loader, extended by marks and YAML 1.2's floats."""
     import yaml
 
+    budget = Budget()
+
     class MarkingLoader(yaml.SafeLoader):
         filename = ""
+
+        def flatten_mapping(self, node: Any) -> None:
+            """Resolve `<<`, which doubles what it merges with every level of hostile files."""
+            for key_node, value_node in node.value:
+                if key_node.tag == "tag:yaml.org,2002:merge" and isinstance(value_node, yaml.SequenceNode):
+                    budget.items(sum(1 + len(part.value) for part in value_node.value) * 10)
+            super().flatten_mapping(node)
+            budget.items(len(node.value))
 
         def construct_marked(self, node: Any) -> Any:
             made = ConfigDict()
@@ -96,6 +108,7 @@ def _yaml_loader() -> Any:
                     raise yaml.constructor.ConstructorError(
                         None, None, "a key must be a plain value", key_node.start_mark
                     )
+                budget.key(key, made)
                 dict.__setitem__(made, key, self.construct_object(value_node, deep=True))
                 made.mark(key, Location(self.filename, key_node.start_mark.line + 1))
 

@@ -6,6 +6,7 @@ import json
 import keyword
 import math
 import re
+import unicodedata
 from pathlib import PurePath
 from types import BuiltinFunctionType, FunctionType
 from typing import Any
@@ -108,7 +109,10 @@ class _Printer:
 
 
 def _is_name(key: Any) -> bool:
-    return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
+    """Tell whether a key can stand as a name in Python, which reads names in their NFKC form."""
+    if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key):
+        return False
+    return key.isascii() or unicodedata.normalize("NFKC", key) == key
 
 
 def plain_leaf(value: Any) -> Any:

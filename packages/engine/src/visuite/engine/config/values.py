@@ -165,10 +165,17 @@ def deep_copied(budget: Budget, value: Any) -> Any:
 def _dict(budget: Budget, *args: Any, **kwargs: Any) -> MarkedDict:
     if args and not isinstance(args[0], dict):
         budget.weigh(args[0])
+        budget.keys([pair[0] for pair in args[0]], args[0])
     made = MarkedDict(*args, **kwargs)
     if args:
         made.mark_like(args[0])
     return made
+
+
+def _set(budget: Budget, items: Any = ()) -> set[Any]:
+    budget.weigh(items)
+    budget.keys(items, items)
+    return set(items)
 
 
 def _listed(function: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
@@ -176,12 +183,13 @@ def _listed(function: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]:
 
 
 BUILTINS: dict[str, Any] = {
-    **{kind.__name__: Function(kind.__name__, _deep(kind), kind) for kind in (int, float, str, bool, set)},
+    **{kind.__name__: Function(kind.__name__, _deep(kind), kind) for kind in (int, float, str, bool)},
     **{kind.__name__: Function(kind.__name__, _shallow(kind), kind) for kind in (list, tuple)},
     **{f.__name__: Function(f.__name__, _deep(f)) for f in (min, max, sorted, any, all, repr, ord, chr, divmod)},
     **{f.__name__: Function(f.__name__, _shallow(_listed(f))) for f in (enumerate, zip, reversed)},
     **{f.__name__: Function(f.__name__, _shallow(f)) for f in (len, abs)},
     "dict": Function("dict", _dict, dict),
+    "set": Function("set", _set, set),
     "range": Function("range", _range, range),
     "round": Function("round", _shallow(_round)),
     "sum": Function("sum", _sum),
@@ -271,8 +279,10 @@ def call_method(budget: Budget, value: Any, name: str, args: list[Any], kwargs: 
         return _text_method(budget, value, name, args, kwargs)
     if name in _WALKING and not isinstance(value, dict):
         budget.weigh(value)
-    elif name in ("copy", "items", "keys", "values", "insert", "reverse") or isinstance(value, set):
+    elif name in ("copy", "items", "keys", "values", "insert", "reverse", "pop"):
         budget.spend(len(value))
+    if isinstance(value, (dict, set)):
+        _pay_for_keys(budget, value, name, args)
     if isinstance(value, MarkedDict) and name == "copy":
         return _copied(budget, value)
     kwargs = {key: _callable(item, budget) for key, item in kwargs.items()}
@@ -280,6 +290,17 @@ def call_method(budget: Budget, value: Any, name: str, args: list[Any], kwargs: 
     if isinstance(value, (list, dict, set)):
         budget.holds(len(value))
     return budget.result(list(made) if name in ("items", "keys", "values") else made)
+
+
+def _pay_for_keys(budget: Budget, value: dict[Any, Any] | set[Any], method: str, args: list[Any]) -> None:
+    """Pay for what a dict's or set's method looks up: its argument, or the items of its arguments."""
+    if method in ("add", "discard", "remove", "get", "pop", "setdefault"):
+        budget.keys(args[:1], value)
+        return
+    if isinstance(value, set):
+        budget.keys(value, value)
+    for arg in args:
+        budget.keys(arg if hasattr(arg, "__len__") else [], value)
 
 
 def _text_method(budget: Budget, text: str, name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
