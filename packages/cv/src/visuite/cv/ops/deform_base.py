@@ -114,11 +114,3 @@ def zero_parameters(module: nn.Module) -> None:
     """Set all parameters to 0."""
     for parameter in module.parameters():
         nn.init.zeros_(parameter)
-
-
-def adopt_offsets(state_dict: dict[str, Any], prefix: str) -> None:
-    """Rename offsets in old checkpoints: `conv2_offset.weight`, beside `conv2`, is `conv2.conv_offset.weight` now."""
-    for name in ("weight", "bias"):
-        old, new = f"{prefix[:-1]}_offset.{name}", f"{prefix}conv_offset.{name}"
-        if old in state_dict and new not in state_dict:
-            state_dict[new] = state_dict.pop(old)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.cv.ops.deform_base import DeformConvBase, Size, adopt_offsets, sample_and_convolve, zero_parameters
+from visuite.cv.ops.deform_base import DeformConvBase, Size, sample_and_convolve, zero_parameters
 from visuite.engine.registry import MODELS
 
 
@@ -126,7 +126,3 @@ class DeformConv2dPack(DeformConv2d):
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """(B, C, H, W) to (B, C', H', W')."""
         return deform_conv2d(x, self.conv_offset(x), self.weight, **self.settings)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        adopt_offsets(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)

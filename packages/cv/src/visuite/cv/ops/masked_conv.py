@@ -18,8 +18,8 @@ def masked_conv2d(
     mask: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None = None,
-    padding: int | tuple[int, int] = 0,
-    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, ...] = 0,
+    stride: int | tuple[int, ...] = 1,
 ) -> torch.Tensor:
     """Convolve at the places that the mask keeps; elsewhere the result is 0.
 
@@ -91,6 +91,6 @@ class MaskedConv2d(nn.Conv2d):
         """
         if mask is None:
             return super().forward(input)
-        if self.groups != 1 or _pair(self.dilation) != (1, 1):
-            raise ValueError("a masked convolution is neither dilated nor grouped")
+        if self.groups != 1 or self.dilation != (1, 1) or isinstance(self.padding, str):
+            raise ValueError("a masked convolution is neither dilated nor grouped, and its padding is a number")
         return masked_conv2d(input, mask, self.weight, self.bias, self.padding, self.stride)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.cv.ops.deform_base import DeformConvBase, Size, adopt_offsets, sample_and_convolve, zero_parameters
+from visuite.cv.ops.deform_base import DeformConvBase, Size, sample_and_convolve, zero_parameters
 from visuite.engine.registry import MODELS
 
 
@@ -129,7 +129,3 @@ class ModulatedDeformConv2dPack(ModulatedDeformConv2d):
         masks = found.shape[1] // 3
         offset, mask = found.split((2 * masks, masks), dim=1)
         return modulated_deform_conv2d(x, offset, mask.sigmoid(), self.weight, self.bias, **self.settings)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        adopt_offsets(state_dict, prefix)
-        super()._load_from_state_dict(state_dict, prefix, *args)

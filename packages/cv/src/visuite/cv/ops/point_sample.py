@@ -41,11 +41,16 @@ def point_sample(input: torch.Tensor, points: torch.Tensor, align_corners: bool 
     return (sampled.squeeze(3) if flat else sampled).to(input.dtype)
 
 
-def generate_grid(num_grid: int, size: int | tuple[int, int], device: torch.device | str | None = None) -> torch.Tensor:
+def generate_grid(
+    num_grid: int,
+    size: int | tuple[int, int],
+    device: torch.device | str | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> torch.Tensor:
     """Return the centres of the h x w bins of a unit square, row by row, `num_grid` times: (num_grid, h * w, 2)."""
     height, width = _pair(size)
-    y = (torch.arange(height, device=device) + 0.5) / height
-    x = (torch.arange(width, device=device) + 0.5) / width
+    y = (torch.arange(height, device=device, dtype=dtype) + 0.5) / height
+    x = (torch.arange(width, device=device, dtype=dtype) + 0.5) / width
     rows, columns = torch.meshgrid(y, x, indexing="ij")
     return torch.stack((columns, rows), dim=-1).reshape(1, height * width, 2).expand(num_grid, -1, -1)
 
@@ -115,7 +120,7 @@ class SimpleRoIAlign(nn.Module):
 
     def forward(self, features: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
         """Features (B, C, H, W) and regions (K, 5) to (K, C, h, w)."""
-        grid = generate_grid(len(rois), self.output_size, rois.device)
+        grid = generate_grid(len(rois), self.output_size, rois.device, full_precision(rois).dtype)
         points = rel_roi_point_to_rel_img_point(rois, grid, features, self.spatial_scale)
         own = features.new_zeros(len(rois), features.shape[1], grid.shape[1])
         for image in range(features.shape[0]):

@@ -37,7 +37,7 @@ def psa_mask(input: torch.Tensor, psa_type: str, mask_size: int | tuple[int, int
     rows, columns = input.shape[2:]
     cell, inside = _cells(rows, columns, height, width, input.device)
     masks = input.flatten(2)
-    laid = masks.gather(1, cell.expand(masks.shape[0], -1, -1)) * inside.to(masks.dtype)
+    laid = torch.where(inside, masks.gather(1, cell.expand(masks.shape[0], -1, -1)), 0)
     if psa_type == "distribute":
         laid = laid.transpose(1, 2)
     return laid.unflatten(2, (rows, columns))
@@ -53,7 +53,7 @@ def _check(psa_type: str, mask_size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _cells(rows: int, columns: int, height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """For each pair (seen pixel, pixel with the mask), (H * W, H * W), tell the mask's cell, and whether there is one."""
+    """Tell for each pair (seen pixel, pixel with a mask) the mask's cell, and whether there is one: (H * W, H * W)."""
     row = torch.arange(rows, device=device)
     column = torch.arange(columns, device=device)
     down = (row[:, None] - row + height // 2)[:, None, :, None]

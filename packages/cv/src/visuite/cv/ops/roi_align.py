@@ -82,7 +82,7 @@ def _largest_adaptive(
         extent = extent.clamp(min=1)
     points = (extent / extent.new_tensor(size)).ceil().clamp(min=1).long()
     out = features.new_zeros(len(rois), features.shape[1], *size)
-    for group in points.unique(dim=0) if len(rois) else ():
+    for group in points.unique(dim=0) if len(rois) else points.new_ones(1, 2):
         members = torch.where((points == group).all(dim=1))[0]
         pooled = _largest(features, rois[members], size, scale, tuple(group.tolist()), aligned)
         out = out.index_copy(0, members, pooled)

@@ -42,7 +42,7 @@ def soft_nms(
         max_num: If positive, how many to keep at most.
 
     Returns:
-        dets (K, 5) with the new scores, by falling score, and their indices (K,) in the input; of the kind that came in.
+        dets (K, 5) with the new scores, by falling score, and their indices (K,) in the input.
 
     Raises:
         ValueError: shapes that are not (N, 4) and (N,), an unknown method, or an offset other than 0 and 1.
