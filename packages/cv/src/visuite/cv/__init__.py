@@ -1,9 +1,9 @@
-"""What vision tasks share: images, transforms, layers, backbones, necks and losses.
+"""What vision tasks share: images, transforms, operators, layers, backbones, necks and losses.
 
 Importing it fills the root registries, so that configs name its parts without a prefix.
 """
 
-from visuite.cv import backbones, image, layers, losses, necks, transforms
+from visuite.cv import backbones, image, layers, losses, necks, ops, transforms
 from visuite.cv.version import __version__
 
-__all__ = ["__version__", "backbones", "image", "layers", "losses", "necks", "transforms"]
+__all__ = ["__version__", "backbones", "image", "layers", "losses", "necks", "ops", "transforms"]

@@ -1,0 +1,123 @@
+"""Contracts that every model part keeps; each function raises an AssertionError that says what was broken.
+
+A part is made by a factory, so that each contract sees a fresh one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+Make = Callable[..., nn.Module]
+
+
+def backbone_tells_its_maps(make: Make, *, size: tuple[int, int] = (64, 96), in_channels: int = 3) -> None:
+    """The maps have the channels and strides that `out_channels` and `out_strides` say."""
+    backbone = make().eval()
+    with torch.no_grad():
+        maps = backbone(torch.randn(2, in_channels, *size))
+    assert len(maps) == len(backbone.out_channels) == len(backbone.out_strides)
+    for one, channels, stride in zip(maps, backbone.out_channels, backbone.out_strides, strict=True):
+        assert one.shape == (2, channels, -(-size[0] // stride), -(-size[1] // stride)), (one.shape, channels, stride)
+
+
+def gradients_reach_every_parameter(
+    make: Make, *, size: tuple[int, int] = (64, 64), in_channels: int = 3, without: Sequence[str] = ()
+) -> None:
+    """Each trainable parameter gets a finite gradient that is not all zero."""
+    torch.manual_seed(0)
+    part = make().train()
+    maps = part(torch.randn(2, in_channels, *size))
+    sum((one * torch.randn_like(one)).sum() for one in maps).backward()
+    for name, parameter in part.named_parameters():
+        if parameter.requires_grad and not name.startswith(tuple(without)):
+            assert parameter.grad is not None, f"no gradient for {name}"
+            assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
+            assert parameter.grad.abs().sum() > 0, f"the gradient of {name} is zero"
+
+
+def frozen_stages_hold(make: Make, frozen: Sequence[str], *, size: tuple[int, int] = (64, 64)) -> None:
+    """Parts with these names neither learn nor gather statistics, however often training is switched on; others do."""
+    part = make().eval().train().train()
+    before = copy.deepcopy(part.state_dict())
+    optimizer = torch.optim.SGD([p for p in part.parameters() if p.requires_grad], lr=0.1)
+    sum(one.square().mean() for one in part(torch.randn(2, 3, *size))).backward()
+    optimizer.step()
+    after = part.state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    held = {name for name in after if name.startswith(tuple(frozen))}
+    assert held, f"nothing is named {frozen}"
+    assert not held & changed, f"changed though frozen: {sorted(held & changed)[:5]}"
+    assert changed, "nothing learns at all"
+    assert not any(p.requires_grad for n, p in part.named_parameters() if n in held)
+
+
+def norm_eval_holds(make: Make) -> None:
+    """Batch norms keep their statistics while training, and their weights still learn."""
+    part = make().train()
+    norms = [layer for layer in part.modules() if isinstance(layer, _BatchNorm)]
+    assert norms
+    assert not any(layer.training for layer in norms)
+    assert any(layer.weight.requires_grad for layer in norms)
+    assert part.training
+
+
+def takes_any_channels(make: Make, channels: Sequence[int] = (1, 4, 13)) -> None:
+    """`in_channels` is free, and a wrong number of channels is an error."""
+    for count in channels:
+        part = make(in_channels=count).eval()
+        with torch.no_grad():
+            part(torch.randn(1, count, 64, 64))
+            try:
+                part(torch.randn(1, count + 1, 64, 64))
+            except RuntimeError:
+                continue
+        raise AssertionError(f"made for {count} channels, it takes {count + 1}")
+
+
+def works_in_half_precision(make: Make, *, size: tuple[int, int] = (64, 64), tolerance: float = 0.1) -> None:
+    """In bfloat16 the outputs are bfloat16 and near those in float32."""
+    torch.manual_seed(0)
+    part, images = make().eval(), torch.randn(2, 3, *size)
+    with torch.no_grad():
+        exact = part(images)
+        rounded = part.to(torch.bfloat16)(images.to(torch.bfloat16))
+    for one, other in zip(exact, rounded, strict=True):
+        assert other.dtype == torch.bfloat16
+        error = (other.float() - one).norm() / one.norm()
+        assert error < tolerance, f"bfloat16 is off by {error:.3f}"
+
+
+def state_dict_round_trip(make: Make, *, size: tuple[int, int] = (64, 64)) -> None:
+    """A fresh part with another's state gives the other's outputs, bit for bit."""
+    one, other, images = make().eval(), make().eval(), torch.randn(2, 3, *size)
+    missing = other.load_state_dict(one.state_dict(), strict=True)
+    assert not missing.missing_keys
+    assert not missing.unexpected_keys
+    with torch.no_grad():
+        for left, right in zip(one(images), other(images), strict=True):
+            assert torch.equal(left, right)
+
+
+def takes_odd_sizes(make: Make, sizes: Sequence[tuple[int, int]] = ((33, 65), (97, 47))) -> None:
+    """Sizes that no stride divides give maps of the rounded-up size."""
+    for size in sizes:
+        backbone_tells_its_maps(make, size=size)
+
+
+def checkpointing_changes_nothing(make: Make, *, size: tuple[int, int] = (64, 64)) -> None:
+    """`with_cp=True` gives the same outputs and the same gradients."""
+    plain, saving = make(with_cp=False).train(), make(with_cp=True).train()
+    saving.load_state_dict(plain.state_dict())
+    images = torch.randn(2, 3, *size)
+    gradients = []
+    for part in (plain, saving):
+        torch.manual_seed(0)
+        sum(one.square().mean() for one in part(images)).backward()
+        gradients.append([p.grad for p in part.parameters()])
+    for left, right in zip(*gradients, strict=True):
+        torch.testing.assert_close(left, right)

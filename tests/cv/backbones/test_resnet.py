@@ -1,0 +1,194 @@
+"""ResNet: contracts, weights of torchvision, and what each argument does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from tests import contracts
+from visuite.cv.backbones import ResNet, ResNet_CIFAR
+from visuite.engine.registry import MODELS
+
+VARIANTS: dict[str, tuple[type[ResNet], dict[str, Any]]] = {
+    "18": (ResNet, {"depth": 18}),
+    "50": (ResNet, {"depth": 50}),
+    "50-caffe": (ResNet, {"depth": 50, "style": "caffe"}),
+    "50-d": (ResNet, {"depth": 50, "deep_stem": True, "avg_down": True}),
+    "50-d-cls": (ResNet, {"depth": 50, "deep_stem": True, "avg_down": True, "key_style": "cls"}),
+    "50-dilated": (
+        ResNet,
+        {
+            "depth": 50,
+            "deep_stem": True,
+            "strides": (1, 2, 1, 1),
+            "dilations": (1, 1, 2, 4),
+            "multi_grid": (1, 2, 4),
+            "contract_dilation": True,
+        },
+    ),
+    "18-gn": (ResNet, {"depth": 18, "norm_cfg": {"type": "GN", "num_groups": 4}}),
+    "18-three-stages": (ResNet, {"depth": 18, "num_stages": 3, "out_indices": (0, 2)}),
+    "cifar": (ResNet_CIFAR, {"depth": 18}),
+}
+
+
+class Attention(nn.Module):
+    """A plugin that gates channels."""
+
+    _abbr_ = "gate"
+
+    def __init__(self, in_channels: int, bias: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, in_channels, 1, bias=bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.conv(x).sigmoid()
+
+
+@pytest.fixture(params=VARIANTS)
+def make(request: pytest.FixtureRequest) -> Any:
+    cls, arguments = VARIANTS[request.param]
+    # An eighth of the channels: the contracts are about structure.
+    return lambda **more: cls(**{"base_channels": 8, "zero_init_residual": False, **arguments, **more})
+
+
+def test_tells_its_maps(make: Any) -> None:
+    contracts.backbone_tells_its_maps(make)
+
+
+def test_odd_sizes(make: Any) -> None:
+    contracts.takes_odd_sizes(make)
+
+
+def test_gradients(make: Any) -> None:
+    contracts.gradients_reach_every_parameter(make)
+
+
+def test_any_number_of_channels(make: Any) -> None:
+    contracts.takes_any_channels(make)
+
+
+def test_half_precision(make: Any) -> None:
+    contracts.works_in_half_precision(make)
+
+
+def test_state_dict_round_trip(make: Any) -> None:
+    contracts.state_dict_round_trip(make)
+
+
+def test_checkpointing(make: Any) -> None:
+    contracts.checkpointing_changes_nothing(make)
+
+
+def test_norm_eval_and_frozen_stages(make: Any) -> None:
+    stem = ["stem"] if getattr(make(), "deep_stem", False) else ["conv1", "bn1", "gn1"]
+    contracts.frozen_stages_hold(lambda: make(frozen_stages=0), stem)
+    contracts.frozen_stages_hold(lambda: make(frozen_stages=2), [*stem, "layer1", "layer2"])
+    if "gn1" not in make().state_dict() and any(isinstance(m, nn.BatchNorm2d) for m in make().modules()):
+        contracts.norm_eval_holds(lambda: make(norm_eval=True))
+
+
+@pytest.mark.parametrize("depth", [18, 50])
+def test_same_features_as_torchvision_from_its_weights(depth: int) -> None:
+    torch.manual_seed(0)
+    theirs = getattr(torchvision.models, f"resnet{depth}")().eval()
+    for layer in theirs.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean, -0.1, 0.1)
+            nn.init.uniform_(layer.running_var, 0.5, 1.5)
+    ours = ResNet(depth).eval()
+    weights = {name: value for name, value in theirs.state_dict().items() if not name.startswith("fc.")}
+    ours.load_state_dict(weights, strict=True)
+    images = torch.randn(2, 3, 75, 64)
+    with torch.no_grad():
+        x = theirs.maxpool(theirs.relu(theirs.bn1(theirs.conv1(images))))
+        for index, got in enumerate(ours(images)):
+            x = getattr(theirs, f"layer{index + 1}")(x)
+            torch.testing.assert_close(got, x, rtol=1e-5, atol=1e-5)
+
+
+def test_names_of_the_variants_in_state_dicts() -> None:
+    dense = set(MODELS.build({"type": "ResNetV1d", "depth": 50}).state_dict())
+    assert {"stem.0.weight", "stem.1.running_mean", "stem.6.weight", "layer1.0.downsample.1.weight"} <= dense
+    cls = set(MODELS.build({"type": "cls.ResNetV1d", "depth": 50}).state_dict())
+    assert {"stem.0.conv.weight", "stem.2.bn.weight", "layer1.0.downsample.0.weight"} <= cls
+    assert {name for name in dense if name.startswith("layer2")} == {name for name in cls if name.startswith("layer2")}
+
+
+def test_defaults_of_classification() -> None:
+    assert MODELS.build({"type": "cls.ResNet", "depth": 18}).out_indices == (3,)
+    assert MODELS.build({"type": "ResNet", "depth": 18}).out_indices == (0, 1, 2, 3)
+
+
+def test_style_says_which_convolution_strides() -> None:
+    for style, strides in (("pytorch", (1, 2)), ("caffe", (2, 1))):
+        block = ResNet(50, base_channels=4, style=style).layer2[0]
+        assert (block.conv1.stride[0], block.conv2.stride[0]) == strides
+
+
+def test_dilations_of_the_blocks() -> None:
+    contracted = ResNet(
+        50, base_channels=4, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), contract_dilation=True
+    )  # fmt: skip
+    assert [block.conv2.dilation[0] for block in contracted.layer4] == [2, 4, 4]
+    grid = ResNet(50, base_channels=4, strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), multi_grid=(1, 2, 4))
+    assert [block.conv2.dilation[0] for block in grid.layer4] == [1, 2, 4]
+    assert [block.conv2.dilation[0] for block in grid.layer3] == [1] * 6
+
+
+def test_blocks_start_as_their_shortcuts() -> None:
+    net = ResNet(18, base_channels=8)
+    net.init_weights()
+    assert all(block.bn2.weight.abs().sum() == 0 for stage in net.res_layers for block in getattr(net, stage))
+    assert net.bn1.weight.eq(1).all()
+    net = ResNet(18, base_channels=8, zero_init_residual=False)
+    net.init_weights()
+    assert net.layer1[0].bn2.weight.eq(1).all()
+
+
+def test_plugins_stand_where_they_are_put() -> None:
+    plugins = [
+        {"cfg": {"type": Attention, "bias": False}, "stages": (False, True, True, False), "position": "after_conv3"},
+        {"cfg": {"type": Attention, "postfix": "_mid"}, "position": "after_conv2"},
+    ]
+    net = ResNet(50, base_channels=8, plugins=plugins)
+    assert not hasattr(net.layer1[0], "gate")
+    assert net.layer2[0].gate.conv.weight.shape[0] == 64
+    assert net.layer2[0].gate.conv.bias is None
+    assert net.layer1[0].gate_mid.conv.weight.shape[0] == 8
+    contracts.gradients_reach_every_parameter(
+        lambda: ResNet(50, base_channels=8, zero_init_residual=False, plugins=plugins)
+    )
+
+
+def test_dropped_paths_leave_the_shortcut() -> None:
+    block = ResNet(18, base_channels=8, drop_path_rate=1.0).train().layer1[0]
+    x = torch.randn(2, 8, 8, 8).relu()
+    torch.testing.assert_close(block(x), x)
+    assert not torch.equal(block.eval()(x), x)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"depth": 20}, "depth 20"),
+        ({"depth": 18, "style": "tensorflow"}, "tensorflow"),
+        ({"depth": 18, "num_stages": 3}, "out_indices"),
+        ({"depth": 18, "strides": (1, 2)}, "strides"),
+        ({"depth": 18, "stage_with_dcn": (True,) * 4, "dcn": {"type": "DCN"}}, "bottleneck"),
+        ({"depth": 50, "plugins": [{"cfg": {"type": Attention}, "position": "before"}]}, "position"),
+        ({"depth": 18, "pretrained": "a.pth", "init_cfg": {"type": "Normal"}}, "both"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        ResNet(**arguments)
+
+
+def test_unknown_argument_names_the_nearest() -> None:
+    with pytest.raises(TypeError, match="frozen_stages"):
+        MODELS.build({"type": "ResNet", "depth": 18, "frozen_stage": 1})
