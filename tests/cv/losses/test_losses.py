@@ -28,7 +28,9 @@ def by_hand(weights: list[float] | None = None) -> list[float]:
 def test_softmax_cross_entropy() -> None:
     rows = by_hand()
     assert CrossEntropyLoss()(SCORES, LABELS).item() == pytest.approx(sum(rows) / 6, rel=1e-5)
-    assert CrossEntropyLoss(reduction="sum", loss_weight=2)(SCORES, LABELS).item() == pytest.approx(2 * sum(rows), rel=1e-5)
+    assert CrossEntropyLoss(reduction="sum", loss_weight=2)(SCORES, LABELS).item() == pytest.approx(
+        2 * sum(rows), rel=1e-5
+    )
     assert CrossEntropyLoss()(SCORES, LABELS, avg_factor=3).item() == pytest.approx(sum(rows) / 3, rel=1e-5)
     none = CrossEntropyLoss()(SCORES, LABELS, reduction_override="none")
     torch.testing.assert_close(none, torch.tensor(rows))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from visuite.cls.registry import MODELS, TRANSFORMS
 from visuite.cv.backbones import ResNet, ResNet_CIFAR
 from visuite.cv.transforms import RandomCrop
 
-_RESNET = {"out_indices": (3,), "stem_channels": 64, "norm_eval": False, "key_style": "cls"}
+_RESNET: dict[str, Any] = {"out_indices": (3,), "stem_channels": 64, "norm_eval": False, "key_style": "cls"}
 
 MODELS.register_defaults(ResNet, **_RESNET)
 MODELS.register_defaults(ResNet, "ResNetV1c", **_RESNET, deep_stem=True)

@@ -145,7 +145,7 @@ class ImageClassifier(BaseModel):
 
 
 def _preprocessor(given: Part | None, train_cfg: Mapping[str, Any] | None) -> Any:
-    """Fill in the preprocessor's type, and the augmentations that old configs have in `train_cfg`."""
+    """Build the preprocessor, with the type and the augmentations (old configs have them in `train_cfg`) filled in."""
     unknown = sorted(set(train_cfg or ()) - {"augments", "probs"})
     if unknown:
         raise ValueError(f"train_cfg of a classifier holds augments and probs, not {unknown[0]!r}")
@@ -154,4 +154,4 @@ def _preprocessor(given: Part | None, train_cfg: Mapping[str, Any] | None) -> An
     cfg = {"type": "ClsDataPreprocessor", **(given or {})}
     if train_cfg and "augments" in train_cfg:
         cfg.setdefault("batch_augments", dict(train_cfg))
-    return cfg
+    return MODELS.build(cfg)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from visuite.engine import fileio
 from visuite.engine.dataset import BaseDataset as EngineDataset
+from visuite.engine.fileio import list_from_file
 
 
 class BaseDataset(EngineDataset):
@@ -34,7 +34,7 @@ class BaseDataset(EngineDataset):
         **kwargs: Any,
     ) -> None:
         if classes is not None:
-            names = fileio.list_from_file(classes) if isinstance(classes, str) else classes
+            names = list_from_file(classes) if isinstance(classes, str) else classes
             metainfo = {**(metainfo or {}), "classes": tuple(names)}
         super().__init__(
             ann_file=ann_file,
@@ -50,7 +50,7 @@ class BaseDataset(EngineDataset):
         return self.data_prefix["img_path"]
 
     @property
-    def CLASSES(self) -> tuple[str, ...] | None:  # noqa: N802 (the documented name)
+    def CLASSES(self) -> tuple[str, ...] | None:
         """The names of the classes, where they are known."""
         classes = self._metainfo.get("classes")
         return None if classes is None else tuple(classes)

@@ -17,7 +17,7 @@ from visuite.cls.datasets.names import CIFAR10_CLASSES, CIFAR100_CLASSES
 from visuite.cls.datasets.pickles import load_pickled_arrays
 from visuite.cls.registry import DATASETS
 from visuite.cv.image import imread
-from visuite.engine import fileio
+from visuite.engine.fileio import get, isdir, join_path, list_dir_or_file
 
 
 @DATASETS.register_module()
@@ -78,11 +78,11 @@ class CIFAR10(BaseDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read all images into `images`; records hold their row there."""
-        official = fileio.join_path(self.data_root, self.folder)
-        by_class = fileio.join_path(self.data_root, self.split)
-        if not fileio.isdir(official) and fileio.isdir(by_class):
+        official = join_path(self.data_root, self.folder)
+        by_class = join_path(self.data_root, self.split)
+        if not isdir(official) and isdir(by_class):
             return self._from_folders(by_class)
-        if not fileio.isdir(official):
+        if not isdir(official):
             if not self.download:
                 raise FileNotFoundError(f"neither {official!r} nor {by_class!r} exists, and download=False")
             fetch_archive(self.url, self.data_root, self.md5)
@@ -102,8 +102,8 @@ class CIFAR10(BaseDataset):
     def _from_pickles(self, place: str) -> list[dict[str, Any]]:
         images, labels = [], []
         for name in self.files[self.split]:
-            path = fileio.join_path(place, name)
-            content = load_pickled_arrays(fileio.get(path), path)
+            path = join_path(place, name)
+            content = load_pickled_arrays(get(path), path)
             if "data" not in content or self.label_key not in content:
                 raise ValueError(f"{path}: has no 'data' and {self.label_key!r}, only {sorted(content)}")
             images.append(np.asarray(content["data"], np.uint8).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
@@ -114,13 +114,13 @@ class CIFAR10(BaseDataset):
         return [{"row": row, "gt_label": label} for row, label in enumerate(labels)]
 
     def _from_folders(self, place: str) -> list[dict[str, Any]]:
-        folders = sorted(fileio.list_dir_or_file(place, list_dir=True, list_file=False))
+        folders = sorted(list_dir_or_file(place, list_dir=True, list_file=False))
         labels = folder_labels(folders, self.CLASSES, place)
         records: list[dict[str, Any]] = []
         for folder in folders:
-            inside = fileio.join_path(place, folder)
-            for name in sorted(fileio.list_dir_or_file(inside, list_dir=False)):
-                path = fileio.join_path(inside, name)
+            inside = join_path(place, folder)
+            for name in sorted(list_dir_or_file(inside, list_dir=False)):
+                path = join_path(inside, name)
                 records.append({"row": len(records), "img_path": path, "gt_label": labels[folder]})
         if not records:
             raise FileNotFoundError(f"{place!r} holds no images")

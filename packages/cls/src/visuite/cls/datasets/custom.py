@@ -8,7 +8,7 @@ from typing import Any
 
 from visuite.cls.datasets.base import BaseDataset
 from visuite.cls.registry import DATASETS
-from visuite.engine import fileio
+from visuite.engine.fileio import isdir, join_path, list_dir_or_file, list_from_file
 from visuite.engine.logging import print_log
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif")
@@ -68,10 +68,10 @@ class CustomDataset(BaseDataset):
         """Return `img_path` and `gt_label` of every image."""
         if self.ann_file:
             return self._from_list()
-        if not fileio.isdir(self.img_prefix):
+        if not isdir(self.img_prefix):
             raise FileNotFoundError(f"there is no folder {self.img_prefix!r} with the images of {type(self).__name__}")
         if not self.with_label:
-            return [{"img_path": fileio.join_path(self.img_prefix, name)} for name in self._images("")]
+            return [{"img_path": join_path(self.img_prefix, name)} for name in self._images("")]
         return self._from_folders()
 
     def _from_folders(self) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ class CustomDataset(BaseDataset):
         records, empty = [], []
         for folder in folders:
             names = self._images(folder)
-            paths = [fileio.join_path(self.img_prefix, folder, name) for name in names]
+            paths = [join_path(self.img_prefix, folder, name) for name in names]
             records += [{"img_path": path, "gt_label": labels[folder]} for path in paths]
             empty += [] if names else [folder]
         if not records:
@@ -96,7 +96,7 @@ class CustomDataset(BaseDataset):
         Raises:
             FileNotFoundError: there is none.
         """
-        entries = fileio.list_dir_or_file(self.img_prefix, list_dir=True, list_file=False, recursive=False)
+        entries = list_dir_or_file(self.img_prefix, list_dir=True, list_file=False, recursive=False)
         folders = sorted(entries)
         if not folders:
             raise FileNotFoundError(f"{self.img_prefix!r} has no class folders; with_label=False reads plain images")
@@ -104,17 +104,17 @@ class CustomDataset(BaseDataset):
 
     def _images(self, folder: str) -> list[str]:
         """Return the image files below a folder, in alphabetical order."""
-        place = fileio.join_path(self.img_prefix, folder) if folder else self.img_prefix
-        files = fileio.list_dir_or_file(place, list_dir=False, recursive=True)
+        place = join_path(self.img_prefix, folder) if folder else self.img_prefix
+        files = list_dir_or_file(place, list_dir=False, recursive=True)
         return sorted(name for name in files if os.path.splitext(name)[1].lower() in self.extensions)
 
     def _from_list(self) -> list[dict[str, Any]]:
         records = []
-        for number, line in enumerate(fileio.list_from_file(self.ann_file), 1):
+        for number, line in enumerate(list_from_file(self.ann_file), 1):
             if not line.strip():
                 continue
             name, label = self._parse(line, number)
-            path = fileio.join_path(self.img_prefix, name) if self.img_prefix else name
+            path = join_path(self.img_prefix, name) if self.img_prefix else name
             records.append({"img_path": path} if label is None else {"img_path": path, "gt_label": label})
         return records
 

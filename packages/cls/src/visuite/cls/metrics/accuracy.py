@@ -65,8 +65,8 @@ class Accuracy(BaseMetric):
             labels = torch.cat([one["pred_label"] for one in results])
             return {"top1": float((labels == target).float().mean() * 100)}
         values = self.calculate(torch.stack([one["pred_score"] for one in results]), target, self.topk, self.thrs)
-        names = self._names()
-        return {name: float(value) for name, value in zip(names, sum(values, []), strict=True)}
+        flat = [float(value) for of_k in values for value in of_k]
+        return dict(zip(self._names(), flat, strict=True))
 
     @staticmethod
     def calculate(

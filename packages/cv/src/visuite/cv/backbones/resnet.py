@@ -227,7 +227,7 @@ class ResNet(BaseModule):
 
 
 @MODELS.register_module()
-class ResNet_CIFAR(ResNet):  # noqa: N801 (the documented name)
+class ResNet_CIFAR(ResNet):
     """ResNet for images of 32x32 pixels: its stem is one 3x3 convolution without stride, and no pooling.
 
     Raises:

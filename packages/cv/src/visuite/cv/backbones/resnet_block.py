@@ -102,9 +102,9 @@ class ResidualBlock(BaseModule):
     def init_weights(self) -> None:
         """Initialise as `init_cfg` says, the last norm then at zero."""
         super().init_weights()
-        last = self.norm(len(self.norm_names))
-        if self.zero_init_residual and getattr(last, "weight", None) is not None:
-            nn.init.zeros_(last.weight)
+        weight = getattr(self.norm(len(self.norm_names)), "weight", None)
+        if self.zero_init_residual and isinstance(weight, torch.Tensor):
+            nn.init.zeros_(weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, K * expansion, H / s, W / s)."""

@@ -210,7 +210,9 @@ def _resize_pillow(img: np.ndarray, size: tuple[int, int], interpolation: str) -
 
 def _check_interpolation(backend: str, name: str, known: tuple[str, ...]) -> None:
     if name not in known:
-        raise ValueError(f"{backend} has no interpolation {name!r}, only {list(known)}{did_you_mean(name, list(known))}")
+        raise ValueError(
+            f"{backend} has no interpolation {name!r}, only {list(known)}{did_you_mean(name, list(known))}"
+        )
 
 
 def _borders(padding: int | Sequence[int]) -> tuple[int, int, int, int]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from visuite.cv.image.integrity import truncation
-from visuite.engine import fileio
+from visuite.engine.fileio import get, put
 from visuite.engine.utils.text import did_you_mean
 
 #: What the flags mean: (channels wanted: 3, 1 or None for those of the file; whether EXIF turns the image).
@@ -59,7 +59,7 @@ def imread(
     """
     if isinstance(img_or_path, np.ndarray):
         return img_or_path
-    data = fileio.get(str(img_or_path), backend_args=backend_args)
+    data = get(str(img_or_path), backend_args=backend_args)
     try:
         return imfrombytes(data, flag, channel_order=channel_order, backend=backend)
     except ImageError as error:
@@ -118,7 +118,7 @@ def imwrite(
     except cv2.error as error:
         raise ValueError(f"{file_path}: cannot encode an array {img.shape} {img.dtype} as {suffix!r}") from error
     if done:
-        fileio.put(buffer.tobytes(), str(file_path), backend_args=backend_args)
+        put(buffer.tobytes(), str(file_path), backend_args=backend_args)
     return done
 
 

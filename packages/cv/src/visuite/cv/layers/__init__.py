@@ -3,7 +3,7 @@
 from visuite.cv.layers.activation import Clamp, HSigmoid, Swish, build_activation_layer
 from visuite.cv.layers.conv import build_conv_layer, build_padding_layer
 from visuite.cv.layers.conv_module import ConvModule
-from visuite.cv.layers.drop import DropPath, Dropout, build_dropout, drop_path
+from visuite.cv.layers.drop import Dropout, DropPath, build_dropout, drop_path
 from visuite.cv.layers.norm import SyncBatchNorm, build_norm_layer, is_norm, norm_abbreviation
 from visuite.cv.layers.plugin import build_plugin_layer
 from visuite.cv.layers.upsample import PixelShufflePack, build_upsample_layer
@@ -15,8 +15,8 @@ __all__ = [
     "Dropout",
     "HSigmoid",
     "PixelShufflePack",
-    "SyncBatchNorm",
     "Swish",
+    "SyncBatchNorm",
     "build_activation_layer",
     "build_conv_layer",
     "build_dropout",

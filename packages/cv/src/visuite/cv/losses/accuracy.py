@@ -69,7 +69,7 @@ class Accuracy(nn.Module):
 
     def forward(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor | list[torch.Tensor]:
         """Compare scores (N, C) with classes (N,)."""
-        return accuracy(pred, target, topk=self.topk, thresh=self.thresh)  # type: ignore[arg-type]
+        return accuracy(pred, target, topk=self.topk, thresh=self.thresh)
 
 
 def _as_list(topk: int | Sequence[int]) -> Sequence[int]:

@@ -33,9 +33,7 @@ class GlobalAveragePooling(nn.Module):
             raise ValueError(f"GlobalAveragePooling works over 1, 2 or 3 dimensions, not {dim}")
         self.dim = dim
 
-    def forward(
-        self, inputs: torch.Tensor | Sequence[torch.Tensor]
-    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
+    def forward(self, inputs: torch.Tensor | Sequence[torch.Tensor]) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """(B, C, H, W) to (B, C), of one map or of each."""
         if isinstance(inputs, torch.Tensor):
             return self._pool(inputs)

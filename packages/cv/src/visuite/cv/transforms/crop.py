@@ -164,7 +164,8 @@ class RandomResizedCrop(RandomTransform):
         h, w = results["img"].shape[:2]
         for _ in range(self.max_attempts):
             area = h * w * np.random.uniform(*self.crop_ratio_range)
-            aspect = math.exp(np.random.uniform(*map(math.log, self.aspect_ratio_range)))
+            low, high = self.aspect_ratio_range
+            aspect = math.exp(np.random.uniform(math.log(low), math.log(high)))
             wide, tall = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
             if 0 < wide <= w and 0 < tall <= h:
                 y1, x1 = np.random.randint(0, h - tall + 1), np.random.randint(0, w - wide + 1)

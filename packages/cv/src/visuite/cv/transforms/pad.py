@@ -35,7 +35,7 @@ class Pad(BaseTransform):
     ) -> None:
         if (size is None) == (size_divisor is None and not pad_to_square):
             raise ValueError("Pad needs either size, or size_divisor or pad_to_square")
-        self.size = size and tuple(size)
+        self.size = None if size is None else (size[0], size[1])
         self.size_divisor = size_divisor
         self.pad_to_square = pad_to_square
         self.pad_val = {"img": 0, "seg": 255, **(pad_val if isinstance(pad_val, dict) else {"img": pad_val})}
