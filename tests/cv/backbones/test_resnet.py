@@ -30,6 +30,10 @@ VARIANTS: dict[str, tuple[type[ResNet], dict[str, Any]]] = {
             "contract_dilation": True,
         },
     ),
+    "50-dcn": (
+        ResNet,
+        {"depth": 50, "dcn": {"type": "DCNv2", "deform_groups": 1}, "stage_with_dcn": (False, True, True, True)},
+    ),
     "18-gn": (ResNet, {"depth": 18, "norm_cfg": {"type": "GN", "num_groups": 4}}),
     "18-three-stages": (ResNet, {"depth": 18, "num_stages": 3, "out_indices": (0, 2)}),
     "cifar": (ResNet_CIFAR, {"depth": 18}),
