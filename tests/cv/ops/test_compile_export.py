@@ -14,11 +14,12 @@ from torch import nn
 from tests.cv.ops.checks import random_boxes, random_tensor
 from tests.cv.ops.test_roi_align import rois_of
 from visuite.cv import ops
+from visuite.cv.ops.bbox_overlaps import OVERLAP_MODES
 from visuite.engine.registry import MODELS
 
 
 class Call(nn.Module):
-    """A function as a module, which is what an exporter takes."""
+    """A function or layer as a module whose inputs are a list."""
 
     def __init__(self, function):
         super().__init__()
@@ -30,20 +31,24 @@ class Call(nn.Module):
 
 @dataclass
 class Case:
-    """One operator with its input.
+    """An operator, its input, and for each tensor of it the names of those dimensions whose size is left open."""
 
-    `size` is the dimension of the first input that an exported model may be given in another size.
-    """
-
-    module: Any
+    operator: Any
     args: tuple
-    size: int | None = None
-    seed: int = 0
+    sizes: tuple = ()
 
-    def build(self):
-        torch.manual_seed(self.seed)
-        module = self.module() if isinstance(self.module, type) else self.module
-        return module.eval() if isinstance(module, nn.Module) else Call(module)
+    @property
+    def module(self):
+        return Call(self.operator).eval()
+
+    @property
+    def smaller(self):
+        """The input with half of each size that is left open."""
+        args = list(self.args)
+        for place, names in enumerate(self.sizes):
+            for dim in names:
+                args[place] = args[place].narrow(dim, 0, (args[place].shape[dim] + 1) // 2)
+        return tuple(args)
 
 
 def spread(name, *args, **kwargs):
@@ -65,36 +70,48 @@ LEVELS = [(6, 7), (3, 4)]
 POINTS = torch.rand(2, 5, 2, generator=torch.Generator().manual_seed(0))
 
 
-def attend(query, reference):
-    return ATTENTION(query, reference_points=reference, spatial_shapes=LEVELS)
-
-
 ATTENTION = spread("MultiScaleDeformableAttention", 16, 4, 2, 3, batch_first=True).eval()
 
+
+def attend(query, value, reference):
+    return ATTENTION(query, value=value, reference_points=reference, spatial_shapes=LEVELS)
+
+
+N, K, MAPS = {0: "n"}, {0: "k"}, {0: "b", 2: "h", 3: "w"}
+REGIONS = ({2: "h", 3: "w"}, K)
+LOGITS = random_tensor(40, 4)
 CASES = {
-    "nms": Case(partial(ops.nms, iou_threshold=0.3, score_threshold=0.1, max_num=20), (BOXES, SCORES)),
+    "nms": Case(partial(ops.nms, iou_threshold=0.3, score_threshold=0.1, max_num=20), (BOXES, SCORES), (N, N)),
     "batched_nms": Case(
-        partial(ops.batched_nms, nms_cfg=dict(type="nms", iou_threshold=0.3)), (BOXES, SCORES, LABELS)
+        partial(ops.batched_nms, nms_cfg=dict(type="nms", iou_threshold=0.3)), (BOXES, SCORES, LABELS), (N, N, N)
     ),
     **{
-        f"bbox_overlaps {mode}": Case(partial(ops.bbox_overlaps, mode=mode), (BOXES, BOXES[:10] + 2))
-        for mode in ("iou", "iof", "giou", "diou", "ciou")
+        f"bbox_overlaps {mode}": Case(partial(ops.bbox_overlaps, mode=mode), (BOXES, BOXES[:10] + 2), (N, K))
+        for mode in OVERLAP_MODES
     },
-    "boxes": Case(lambda x: ops.bbox_cxcywh_to_xyxy(ops.bbox_xyxy_to_cxcywh(x)), (BOXES,)),
-    "roi_align": Case(ops.RoIAlign((3, 4), 0.5, 2), (FEATURES, ROIS)),
-    "roi_align adaptive": Case(ops.RoIAlign((3, 4), 0.5, 0, aligned=False), (FEATURES, ROIS)),
-    "roi_align max": Case(ops.RoIAlign((3, 4), 0.5, 2, pool_mode="max"), (FEATURES, ROIS)),
-    "roi_pool": Case(ops.RoIPool((3, 4), 0.5), (FEATURES, ROIS)),
-    "point_sample": Case(ops.point_sample, (FEATURES, POINTS)),
-    "simple_roi_align": Case(ops.SimpleRoIAlign((3, 4), 0.5), (FEATURES, ROIS)),
-    "deform_conv": Case(spread("DCN", 16, 8, 3, padding=1, deform_groups=2), (FEATURES,)),
-    "modulated_deform_conv": Case(spread("DCNv2", 16, 8, 3, stride=2, padding=1, groups=2), (FEATURES,)),
-    "multi_scale_deformable_attention": Case(attend, (random_tensor(2, 54, 16), torch.rand(2, 54, 2, 2))),
-    "sigmoid_focal_loss": Case(ops.sigmoid_focal_loss, (random_tensor(40, 4), TARGETS)),
-    "softmax_focal_loss": Case(ops.softmax_focal_loss, (random_tensor(40, 4), TARGETS)),
-    "criss_cross_attention": Case(spread("CrissCrossAttention", 16), (FEATURES,)),
-    "psa_mask": Case(ops.PSAMask("distribute", (5, 3)), (random_tensor(2, 15, 4, 5),)),
-    "masked_conv": Case(spread("MaskedConv2d", 16, 4, 3, padding=1), (FEATURES, (FEATURES[:, 0] > 0).float())),
+    "boxes": Case(lambda x: ops.bbox_cxcywh_to_xyxy(ops.bbox_xyxy_to_cxcywh(x)), (BOXES,), (N,)),
+    "roi_align": Case(ops.RoIAlign((3, 4), 0.5, 2), (FEATURES, ROIS), REGIONS),
+    "roi_align adaptive": Case(ops.RoIAlign((3, 4), 0.5, 0, aligned=False), (FEATURES, ROIS), REGIONS),
+    "roi_align max": Case(ops.RoIAlign((3, 4), 0.5, 2, pool_mode="max"), (FEATURES, ROIS), REGIONS),
+    "roi_pool": Case(ops.RoIPool((3, 4), 0.5), (FEATURES, ROIS), REGIONS),
+    "point_sample": Case(ops.point_sample, (FEATURES, POINTS), (MAPS, {0: "b", 1: "p"})),
+    "simple_roi_align": Case(ops.SimpleRoIAlign((3, 4), 0.5), (FEATURES, ROIS), REGIONS),
+    "deform_conv": Case(spread("DCN", 16, 8, 3, padding=1, deform_groups=2), (FEATURES,), (MAPS,)),
+    "modulated_deform_conv": Case(spread("DCNv2", 16, 8, 3, padding=1, groups=2), (FEATURES,), (MAPS,)),
+    "multi_scale_deformable_attention": Case(
+        attend,
+        (random_tensor(2, 8, 16), random_tensor(2, 54, 16), torch.rand(2, 8, 2, 2)),
+        ({0: "b", 1: "q"}, {0: "b"}, {0: "b", 1: "q"}),
+    ),
+    "sigmoid_focal_loss": Case(ops.sigmoid_focal_loss, (LOGITS, TARGETS), (N, N)),
+    "softmax_focal_loss": Case(ops.softmax_focal_loss, (LOGITS, TARGETS), (N, N)),
+    "criss_cross_attention": Case(spread("CrissCrossAttention", 16), (FEATURES,), (MAPS,)),
+    "psa_mask": Case(ops.PSAMask("distribute", (5, 3)), (random_tensor(2, 15, 4, 5),), (MAPS,)),
+    "masked_conv": Case(
+        spread("MaskedConv2d", 16, 4, 3, padding=1),
+        (FEATURES, (FEATURES[:, 0] > 0).float()),
+        (MAPS, {0: "b", 1: "h", 2: "w"}),
+    ),
 }
 EAGER = {
     "soft_nms": Case(ops.soft_nms, (BOXES, SCORES)),
@@ -107,30 +124,25 @@ EAGER = {
 @pytest.mark.parametrize("name", [*CASES, *EAGER])
 def test_compiled(name):
     case = (CASES | EAGER)[name]
-    module = case.build()
     torch._dynamo.reset()
-    compiled = torch.compile(module)
-    torch.testing.assert_close(compiled(*case.args), module(*case.args), rtol=1e-4, atol=1e-5)
-
-
-def as_list(outputs):
-    return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]
+    compiled = torch.compile(case.module)
+    torch.testing.assert_close(compiled(*case.args), case.module(*case.args), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_exported(name, tmp_path):
-    pytest.importorskip("onnx")
-    pytest.importorskip("onnxscript")
+    for needed in ("onnx", "onnxscript"):
+        pytest.importorskip(needed)
     runtime = pytest.importorskip("onnxruntime")
-    case = CASES[name]
-    module = case.build()
-    path = tmp_path / "op.onnx"
-    torch.onnx.export(module, case.args, str(path), dynamo=True, verbose=False)
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    case, path = CASES[name], str(tmp_path / "op.onnx")
+    shapes = tuple({dim: torch.export.Dim.DYNAMIC for dim in names} for names in case.sizes)
+    torch.onnx.export(case.module, case.args, path, dynamo=True, verbose=False, dynamic_shapes=(shapes,))
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]
-    found = session.run(None, {key: value.numpy() for key, value in zip(names, case.args, strict=True)})
-    told = [out.detach().numpy() for out in as_list(module(*case.args))]
-    assert len(found) == len(told)
-    for one, other in zip(found, told, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+    for args in (case.args, case.smaller):
+        found = session.run(None, {key: value.numpy() for key, value in zip(names, args, strict=True)})
+        told = case.module(*args)
+        told = [told] if isinstance(told, torch.Tensor) else told
+        for one, other in zip(found, told, strict=True):
+            np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-4)

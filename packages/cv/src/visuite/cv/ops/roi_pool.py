@@ -33,9 +33,18 @@ def roi_pool(
     """
     if rois.ndim != 2 or rois.shape[1] != 5:
         raise ValueError(f"rois have shape (K, 5), an image's index and a box, not {tuple(rois.shape)}")
-    features = full_precision(input)
-    pooled = torchvision.ops.roi_pool(features, rois.to(features.dtype), _pair(output_size), spatial_scale)
-    return pooled.to(input.dtype)
+    features, size = full_precision(input), _pair(output_size)
+    rois = rois.to(features.dtype)
+    if torch.onnx.is_in_onnx_export():
+        return _exported(features, rois, size, spatial_scale).to(input.dtype)
+    return torchvision.ops.roi_pool(features, rois, size, spatial_scale).to(input.dtype)
+
+
+def _exported(features: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:
+    """Name ONNX's own operator, which the exporter does not find for torchvision's."""
+    shape = (rois.shape[0], features.shape[1], *size)
+    attributes = {"pooled_shape": list(size), "spatial_scale": float(scale)}
+    return torch.onnx.ops.symbolic("MaxRoiPool", (features, rois), attributes, dtype=features.dtype, shape=shape)
 
 
 @MODELS.register_module()
