@@ -84,7 +84,7 @@ def test_a_loader_without_workers_has_nothing_to_restart():
 def test_faults_of_the_new_pipeline_show_before_training(tmp_path):
     tags = Tags()
     wrong = dict(SWITCH, switch_pipeline=[dict(type="ToPiont")])
-    with pytest.raises(KeyError, match="ToPiont.*did you mean 'ToPoint'"):
+    with pytest.raises(KeyError, match=r"ToPiont.*did you mean 'ToPoint'"):
         Runner.from_cfg(switch_config(tmp_path, wrong, tags, loader={})).train()
     with pytest.raises(TypeError, match=r"SeededDataset of ToyData.* has no pipeline"):
         Runner.from_cfg(switch_config(tmp_path, SWITCH, tags, loader={}, dataset=dict(type="ToyData"))).train()

@@ -53,7 +53,12 @@ def handlers():
 @pytest.mark.parametrize("number", CODES)
 @pytest.mark.parametrize(
     ("point", "iteration", "saved"),
-    [("before_train_iter", 0, 1), ("before_train_iter", 6, 7), ("before_train_epoch", 5, 6), ("after_val_iter", 10, 10)],
+    [
+        ("before_train_iter", 0, 1),
+        ("before_train_iter", 6, 7),
+        ("before_train_epoch", 5, 6),
+        ("after_val_iter", 10, 10),
+    ],
 )
 def test_the_run_ends_with_a_checkpoint_and_goes_on_from_there(tmp_path, handlers, number, point, iteration, saved):
     whole = Runner.from_cfg(ema_config(tmp_path / "whole"))
@@ -75,8 +80,8 @@ def test_the_run_ends_with_a_checkpoint_and_goes_on_from_there(tmp_path, handler
 def test_several_interruptions_leave_one_file_and_the_end_none(tmp_path, handlers):
     regular = dict(default_hooks=dict(checkpoint=dict(type="CheckpointHook", interval=3)))
     for iteration in (2, 4, 8):
+        kill = Kill("before_train_iter", iteration, signal.SIGTERM)
         with pytest.raises(Preempted):
-            kill = Kill("before_train_iter", iteration, signal.SIGTERM)
             Runner.from_cfg(config(tmp_path, custom_hooks=[kill], resume=True, **regular)).train()
         assert [path.name for path in tmp_path.glob("*.pth")] == ["preempted.pth"]
     resumed = Runner.from_cfg(config(tmp_path, resume=True, **regular))

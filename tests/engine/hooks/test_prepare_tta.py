@@ -120,5 +120,5 @@ def test_what_is_missing_is_named(tmp_path, key):
 def test_a_fault_in_the_merging_model_is_placed(tmp_path):
     cfg = tta_config(tmp_path, custom_hooks=[PrepareTTAHook(dict(type="SumTTa"))])
     del cfg["tta_model"], cfg["tta_pipeline"]
-    with pytest.raises(KeyError, match="tta_model.*did you mean 'SumTTA'"):
+    with pytest.raises(KeyError, match=r"tta_model.*did you mean 'SumTTA'"):
         Runner.from_cfg(cfg).test()
