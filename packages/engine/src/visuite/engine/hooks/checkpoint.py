@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -239,9 +240,10 @@ class CheckpointHook(Hook):
         if missing:
             runner.logger.warning(f"{path} has no {missing}; published without")
         kept = {key: checkpoint[key] for key in self.published_keys or () if key in checkpoint}
-        stem = path.removesuffix(".pth")
-        with atomic_write(f"{stem}.published", backend_args=self.backend_args) as file:
-            torch.save(kept, file)
-        digest = hashlib.sha256(Path(f"{stem}.published").read_bytes()).hexdigest()[:8]
-        Path(f"{stem}.published").replace(f"{stem}-{digest}.pth")
-        runner.logger.info(f"published as {Path(stem).name}-{digest}.pth")
+        content = io.BytesIO()
+        torch.save(kept, content)
+        digest = hashlib.sha256(content.getbuffer()).hexdigest()[:8]
+        published = f"{path.removesuffix('.pth')}-{digest}.pth"
+        with atomic_write(published, backend_args=self.backend_args) as file:
+            file.write(content.getbuffer())
+        runner.logger.info(f"published as {published}")

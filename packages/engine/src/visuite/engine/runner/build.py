@@ -231,7 +231,7 @@ def scale_lr(optim_wrapper: OptimWrapper | OptimWrapperDict, auto_scale_lr: Mapp
     print_log(f"learning rates are scaled by {ratio:g} for a batch size of {batch_size}", "current")
     wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
     for wrapper in wrappers:
-        for group in wrapper.optimizer.param_groups:
+        for group in wrapper.param_groups:  # the base rate that logs show among them
             group["lr"] *= ratio
 
 

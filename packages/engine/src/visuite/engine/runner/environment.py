@@ -15,8 +15,8 @@ import torch
 from visuite.engine.dataset.seeding import mix, seed_generators
 from visuite.engine.dist import broadcast_object_list, get_rank, init_dist, is_distributed, sync_random_seed
 from visuite.engine.logging import print_log
-from visuite.engine.utils.processes import set_multi_processing
 from visuite.engine.utils.manager import ManagerMixin
+from visuite.engine.utils.processes import set_multi_processing
 
 
 def setup_environment(env_cfg: dict[str, Any], launcher: str) -> None:

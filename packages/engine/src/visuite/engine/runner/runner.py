@@ -170,7 +170,7 @@ class Runner:
             yield
 
     def _release_workers(self) -> None:
-        """End the workers that loaders keep between epochs; left to the garbage collector, each would hang for seconds."""
+        """End the workers that loaders keep; left to the garbage collector, each would hang for seconds."""
         for name in ("train_loop", "val_loop", "test_loop"):
             if name in self.__dict__ and self.__dict__[name] is not None:
                 restart_workers(self.__dict__[name].dataloader)
