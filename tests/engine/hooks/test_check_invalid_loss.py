@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 
@@ -117,6 +118,24 @@ def test_a_sound_run_leaves_nothing(tmp_path):
     cfg, _ = spoilt_config(tmp_path, 2, value=0.5)
     Runner.from_cfg(cfg).train()
     assert not list(tmp_path.glob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "stops"),
+    [
+        (dict(loss=torch.tensor(1.0), acc=torch.tensor(math.nan)), False),  # an accuracy of no sample is no fault
+        (dict(loss_d=1.0, loss_g=torch.tensor(math.inf)), True),
+        (dict(loss=math.nan), True),
+        (dict(loss=torch.tensor(1e30, dtype=torch.bfloat16)), False),
+        (dict(), False),
+        (None, False),
+    ],
+)
+def test_what_counts_as_a_loss(tmp_path, outputs, stops):
+    runner = Runner.from_cfg(config(tmp_path))
+    hook = CheckInvalidLossHook(1)
+    with pytest.raises(InvalidLossError) if stops else contextlib.nullcontext():
+        hook.after_train_iter(runner, 0, None, outputs)
 
 
 def test_samples_tell_where_they_are_from():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,17 +35,17 @@ class Step:
     epoch: int
     iteration: int
     batch_idx: int
-    losses: dict[str, Tensor]
+    losses: dict[str, Tensor | float]
     samples: list[dict[str, Any]]
 
 
 @HOOKS.register_module()
 class CheckInvalidLossHook(Hook):
-    """Check the loss of every iteration, and stop at the first that is NaN or infinite.
+    """Check the losses of every iteration (what is logged with `loss` in its name), and stop at the first bad one.
 
-    Losses are read from the device once in `interval` iterations, all at once, so that checking does not slow
-    training down. They are also read before a checkpoint is written: none holds weights that such a loss has spoilt.
-    The samples of the bad batch and its losses are written to `work_dir`.
+    Bad is NaN or infinite. Losses are read from the device once in `interval` iterations, all at once, so that
+    checking does not slow training down. They are also read before a checkpoint is written: none holds weights that
+    such a loss has spoilt. The samples of the bad batch and its losses are written to `work_dir`.
 
     Args:
         interval: How many iterations are read together.
@@ -70,7 +70,7 @@ class CheckInvalidLossHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Remember the losses; read them when they are enough."""
-        losses = {name: value for name, value in (outputs or {}).items() if is_scalar_tensor(value)}
+        losses = {name: value for name, value in (outputs or {}).items() if "loss" in name and is_scalar(value)}
         if losses:
             self._unread.append(Step(runner.epoch, runner.iter, batch_idx, losses, describe_samples(data_batch)))
         if len(self._unread) >= self.interval:
@@ -88,8 +88,7 @@ class CheckInvalidLossHook(Hook):
         steps, self._unread = self._unread, []
         if not steps:
             return
-        finite = torch.stack([torch.stack([v.float() for v in one.losses.values()]).isfinite().all() for one in steps])
-        bad = (~finite).nonzero()
+        bad = (~torch.stack([all_finite(one.losses.values(), runner.device) for one in steps])).nonzero()
         if len(bad):
             self._stop(runner, steps[int(bad[0])])
 
@@ -112,9 +111,14 @@ class CheckInvalidLossHook(Hook):
         )
 
 
-def is_scalar_tensor(value: Any) -> bool:
-    """Tell whether a logged value is one number on a device."""
-    return isinstance(value, Tensor) and value.numel() == 1 and value.ndim == 0
+def is_scalar(value: Any) -> bool:
+    """Tell whether a logged value is one number, on the host or on a device."""
+    return isinstance(value, (int, float)) or (isinstance(value, Tensor) and value.ndim == 0)
+
+
+def all_finite(values: Iterable[Tensor | float], device: torch.device) -> Tensor:
+    """Return, as a bool () on the device, whether all numbers are finite."""
+    return torch.stack([torch.as_tensor(value, device=device).float() for value in values]).isfinite().all()
 
 
 def as_json(value: float) -> float | str:
