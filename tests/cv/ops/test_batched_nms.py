@@ -88,7 +88,9 @@ def test_at_most_so_many(split):
     assert cfg == dict(iou_threshold=0.5, split_thr=split)
 
 
-@pytest.mark.parametrize("cfg", [None, dict(iou_threshold=0.5), dict(type="soft_nms"), dict(iou_threshold=0.5, split_thr=0)])
+@pytest.mark.parametrize(
+    "cfg", [None, dict(iou_threshold=0.5), dict(type="soft_nms"), dict(iou_threshold=0.5, split_thr=0)]
+)
 def test_empty(cfg):
     dets, kept = batched_nms(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, dtype=torch.long), cfg)
     assert dets.shape == (0, 5)

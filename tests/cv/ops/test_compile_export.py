@@ -136,7 +136,7 @@ def test_exported(name, tmp_path):
         pytest.importorskip(needed)
     runtime = pytest.importorskip("onnxruntime")
     case, path = CASES[name], str(tmp_path / "op.onnx")
-    shapes = tuple({dim: torch.export.Dim.DYNAMIC for dim in names} for names in case.sizes)
+    shapes = tuple(dict.fromkeys(names, torch.export.Dim.DYNAMIC) for names in case.sizes)
     torch.onnx.export(case.module, case.args, path, dynamo=True, verbose=False, dynamic_shapes=(shapes,))
     session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [one.name for one in session.get_inputs()]

@@ -93,8 +93,9 @@ def test_half_precision_logits_give_a_float32_loss(loss):
     assert found == loss(logits.float(), TARGET)
 
 
-@pytest.mark.parametrize(("name", "loss"), [("SigmoidFocalLoss", sigmoid_focal_loss), ("SoftmaxFocalLoss", softmax_focal_loss)])
-def test_layers(name, loss):
+@pytest.mark.parametrize("loss", LOSSES)
+def test_layers(loss):
+    name = "SigmoidFocalLoss" if loss is sigmoid_focal_loss else "SoftmaxFocalLoss"
     weight = torch.tensor([0.5, 2.0, 3.0])
     module = MODELS.build(dict(type=name, gamma=1.5, alpha=0.3, weight=weight, reduction="sum"))
     logits = random_tensor(5, 3)

@@ -49,9 +49,7 @@ def test_against_a_loop(shapes):
 
 def test_gradients():
     inputs = tuple(t.requires_grad_() for t in case(queries=1))
-    assert torch.autograd.gradcheck(
-        lambda v, at, w: ops.multi_scale_deformable_attn_pytorch(v, SHAPES, at, w), inputs
-    )
+    assert torch.autograd.gradcheck(lambda v, at, w: ops.multi_scale_deformable_attn_pytorch(v, SHAPES, at, w), inputs)
 
 
 def test_no_queries_and_no_samples():

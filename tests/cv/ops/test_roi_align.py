@@ -35,11 +35,9 @@ def plain_roi_align(features, rois, size, scale, ratio, mode, aligned):
             plane = features[int(image), c]
             for i in range(size[0]):
                 for j in range(size[1]):
-                    values = [
-                        value_at(plane, y1 + (i + (p + 0.5) / points_h) * bin_h, x1 + (j + (q + 0.5) / points_w) * bin_w)
-                        for p in range(points_h)
-                        for q in range(points_w)
-                    ]
+                    down = [y1 + (i + (p + 0.5) / points_h) * bin_h for p in range(points_h)]
+                    right = [x1 + (j + (q + 0.5) / points_w) * bin_w for q in range(points_w)]
+                    values = [value_at(plane, y, x) for y in down for x in right]
                     out[k, c, i, j] = max(values) if mode == "max" else sum(values) / len(values)
     return out
 

@@ -57,7 +57,7 @@ def test_equal_scores_are_taken_in_order():
 def test_more_boxes_than_are_compared_at_a_time():
     boxes = random_boxes(1100, size=3000)
     scores = torch.rand(1100, generator=torch.Generator().manual_seed(0))
-    dets, kept = soft_nms(boxes, scores, max_num=50)
+    _, kept = soft_nms(boxes, scores, max_num=50)
     told = plain_soft_nms(boxes.tolist(), scores.tolist())[:50]
     assert kept.tolist() == [index for index, _ in told]
 

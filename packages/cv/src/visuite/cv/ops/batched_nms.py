@@ -17,6 +17,7 @@ from visuite.cv.ops.soft_nms import soft_nms
 Suppression = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 SUPPRESSIONS: dict[str, Suppression] = {"nms": nms, "soft_nms": soft_nms}
 SPLIT_FROM = 10000
+_SPLIT_FROM_ON_CPU = 1000  # without thousands of threads, comparing boxes of different groups costs time
 
 
 def batched_nms(
@@ -50,6 +51,8 @@ def batched_nms(
     settings = dict(nms_cfg)
     suppress = _suppression(settings.pop("type", "nms"))
     split = max(settings.pop("split_thr", SPLIT_FROM), 1)
+    if boxes.device.type == "cpu":
+        split = min(split, _SPLIT_FROM_ON_CPU)
     max_num = settings.pop("max_num", -1)
     if settings.pop("class_agnostic", class_agnostic):
         dets, kept = suppress(boxes, scores, **settings)
@@ -84,9 +87,10 @@ def _one_by_one(
     suppress: Suppression, boxes: torch.Tensor, scores: torch.Tensor, idxs: torch.Tensor, settings: dict[str, Any]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Suppress one group after another, and sort what is left of all of them by score."""
+    by_group, order = idxs.sort(stable=True)
+    sizes = by_group.unique_consecutive(return_counts=True)[1].tolist()
     parts = []
-    for group in idxs.unique():
-        members = torch.where(idxs == group)[0]
+    for members in order.split(sizes):
         dets, kept = suppress(boxes[members], scores[members], **settings)
         parts.append((dets, members[kept]))
     dets, kept = (torch.cat(column) for column in zip(*parts, strict=True))

@@ -6,10 +6,11 @@ Shapes: M and N boxes; * batch dimensions. Boxes are `xyxy`.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 
-from visuite.cv.ops.boxes import box_area, full_precision
+from visuite.cv.ops.boxes import full_precision
 
 OVERLAP_MODES = ("iou", "iof", "giou", "diou", "ciou")
 
@@ -43,13 +44,31 @@ def bbox_overlaps(
         ValueError: an unknown mode, or shapes that do not go together.
     """
     _check(bboxes1, bboxes2, mode, is_aligned)
-    a, b = full_precision(bboxes1), full_precision(bboxes2)
-    if is_aligned:
+    a, b = _sides(bboxes1, None if is_aligned else -1), _sides(bboxes2, None if is_aligned else -2)
+    rows = a.x1.shape[-2] if not is_aligned else 0
+    if chunk is None or rows <= chunk:
         return _compare(a, b, mode, eps)
-    a, b = a.unsqueeze(-2), b.unsqueeze(-3)
-    if chunk is None or a.shape[-3] <= chunk:
-        return _compare(a, b, mode, eps)
-    return torch.cat([_compare(rows, b, mode, eps) for rows in a.split(chunk, dim=-3)], dim=-2)
+    parts = zip(*(side.split(chunk, dim=-2) for side in a), strict=True)
+    return torch.cat([_compare(_Sides(*part), b, mode, eps) for part in parts], dim=-2)
+
+
+class _Sides(NamedTuple):
+    """The edges of boxes, all of one shape; those of the two sets broadcast against each other."""
+
+    x1: torch.Tensor
+    y1: torch.Tensor
+    x2: torch.Tensor
+    y2: torch.Tensor
+
+    @property
+    def area(self) -> torch.Tensor:
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+
+def _sides(boxes: torch.Tensor, extra: int | None) -> _Sides:
+    """Return the edges of boxes, with an extra dimension at the given place; packed, since every pair reads them."""
+    edges = full_precision(boxes).movedim(-1, 0).contiguous()
+    return _Sides(*(edges if extra is None else edges.unsqueeze(extra)).unbind(0))
 
 
 def _check(a: torch.Tensor, b: torch.Tensor, mode: str, is_aligned: bool) -> None:
@@ -64,41 +83,39 @@ def _check(a: torch.Tensor, b: torch.Tensor, mode: str, is_aligned: bool) -> Non
         raise ValueError(f"aligned boxes are as many on both sides, not {a.shape[-2]} and {b.shape[-2]}")
 
 
-def _compare(a: torch.Tensor, b: torch.Tensor, mode: str, eps: float) -> torch.Tensor:
-    """Return the overlaps of boxes (..., 4) whose other dimensions broadcast."""
-    width = torch.minimum(a[..., 2], b[..., 2]) - torch.maximum(a[..., 0], b[..., 0])
-    height = torch.minimum(a[..., 3], b[..., 3]) - torch.maximum(a[..., 1], b[..., 1])
+def _compare(a: _Sides, b: _Sides, mode: str, eps: float) -> torch.Tensor:
+    """Return the overlaps of boxes whose edges broadcast."""
+    width = torch.minimum(a.x2, b.x2) - torch.maximum(a.x1, b.x1)
+    height = torch.minimum(a.y2, b.y2) - torch.maximum(a.y1, b.y1)
     shared = width.clamp(min=0) * height.clamp(min=0)
     if mode == "iof":
-        return shared / box_area(a).clamp(min=eps)
-    union = (box_area(a) + box_area(b) - shared).clamp(min=eps)
+        return shared / a.area.clamp(min=eps)
+    union = (a.area + b.area - shared).clamp(min=eps)
     iou = shared / union
     if mode == "iou":
         return iou
-    hull_width = torch.maximum(a[..., 2], b[..., 2]) - torch.minimum(a[..., 0], b[..., 0])
-    hull_height = torch.maximum(a[..., 3], b[..., 3]) - torch.minimum(a[..., 1], b[..., 1])
+    hull_width = torch.maximum(a.x2, b.x2) - torch.minimum(a.x1, b.x1)
+    hull_height = torch.maximum(a.y2, b.y2) - torch.minimum(a.y1, b.y1)
     if mode == "giou":
-        hull = (hull_width * hull_height).clamp(min=eps)
-        return iou - (hull - union) / hull
+        return iou - 1 + union / (hull_width * hull_height).clamp(min=eps)
     distance = _centre_distance(a, b) / (hull_width**2 + hull_height**2).clamp(min=eps)
     return iou - distance if mode == "diou" else iou - distance - _aspect_penalty(a, b, iou, eps)
 
 
-def _centre_distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def _centre_distance(a: _Sides, b: _Sides) -> torch.Tensor:
     """Squared distance between the centres."""
-    across = (a[..., 0] + a[..., 2] - b[..., 0] - b[..., 2]) / 2
-    down = (a[..., 1] + a[..., 3] - b[..., 1] - b[..., 3]) / 2
+    across = (a.x1 + a.x2) / 2 - (b.x1 + b.x2) / 2
+    down = (a.y1 + a.y2) / 2 - (b.y1 + b.y2) / 2
     return across**2 + down**2
 
 
-def _aspect_penalty(a: torch.Tensor, b: torch.Tensor, iou: torch.Tensor, eps: float) -> torch.Tensor:
+def _aspect_penalty(a: _Sides, b: _Sides, iou: torch.Tensor, eps: float) -> torch.Tensor:
     """How far the aspect ratios differ; counts only where the boxes overlap by half, as in CIoU's second paper."""
-    difference = _aspect_angle(b, eps) - _aspect_angle(a, eps)
-    v = (4 / math.pi**2) * difference**2
+    v = (4 / math.pi**2) * (_aspect_angle(b, eps) - _aspect_angle(a, eps)) ** 2
     with torch.no_grad():
         alpha = torch.where(iou > 0.5, v / (1 - iou + v).clamp(min=eps), 0)
     return alpha * v
 
 
-def _aspect_angle(boxes: torch.Tensor, eps: float) -> torch.Tensor:
-    return torch.atan((boxes[..., 2] - boxes[..., 0]) / (boxes[..., 3] - boxes[..., 1] + eps))
+def _aspect_angle(boxes: _Sides, eps: float) -> torch.Tensor:
+    return torch.atan((boxes.x2 - boxes.x1) / (boxes.y2 - boxes.y1 + eps))

@@ -49,8 +49,10 @@ def masked_conv2d(
     rows = (row * step_down)[:, None, None] + torch.arange(kernel_height, device=row.device)[:, None]
     columns = (column * step_right)[:, None, None] + torch.arange(kernel_width, device=row.device)
     padded = F.pad(features, (right, right, down, down)).permute(0, 2, 3, 1)
-    patches = padded[image[:, None, None], rows, columns]  # (P, k, k, C)
-    found = F.linear(patches.flatten(1), weight.permute(0, 2, 3, 1).flatten(1), bias)
+    place = (image[:, None, None] * padded.shape[1] + rows) * padded.shape[2] + columns  # (P, k, k)
+    patches = padded.flatten(0, 2).index_select(0, place.flatten())  # its gradient is cheaper than that of indexing
+    patches = patches.reshape(place.shape[0], kernel_height * kernel_width * features.shape[1])
+    found = F.linear(patches, weight.permute(0, 2, 3, 1).flatten(1), bias)
     out = found.new_zeros(features.shape[0], *out_size, weight.shape[0])
     return out.index_put((image, row, column), found).permute(0, 3, 1, 2)
 

@@ -37,8 +37,9 @@ def point_sample(input: torch.Tensor, points: torch.Tensor, align_corners: bool 
     features = full_precision(input)
     grid = points.to(features.dtype) * 2 - 1
     flat = points.ndim == 3
-    sampled = F.grid_sample(features, grid.unsqueeze(2) if flat else grid, align_corners=align_corners, **kwargs)
-    return (sampled.squeeze(3) if flat else sampled).to(input.dtype)
+    grid = grid.unsqueeze(1) if flat else grid  # one long row: the sampler is fast along rows
+    sampled = F.grid_sample(features, grid, align_corners=align_corners, **kwargs)
+    return (sampled.squeeze(2) if flat else sampled).to(input.dtype)
 
 
 def generate_grid(
@@ -125,9 +126,8 @@ class SimpleRoIAlign(nn.Module):
         own = features.new_zeros(len(rois), features.shape[1], grid.shape[1])
         for image in range(features.shape[0]):
             members = torch.where(rois[:, 0].long() == image)[0]
-            mine = point_sample(features[image][None], points[members][None].flatten(1, 2), not self.aligned)
-            sampled = mine[0].unflatten(1, (len(members), grid.shape[1])).transpose(0, 1)
-            own = own.index_copy(0, members, sampled)
+            sampled = point_sample(features[image][None], points[members][None], not self.aligned)
+            own = own.index_copy(0, members, sampled[0].transpose(0, 1))
         return own.unflatten(2, self.output_size)
 
     def extra_repr(self) -> str:

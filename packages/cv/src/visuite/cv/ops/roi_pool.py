@@ -5,6 +5,8 @@ Shapes: B images, C channels, H rows, W columns; K regions of h x w bins.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torchvision
 from torch import nn
@@ -43,7 +45,7 @@ def roi_pool(
 def _exported(features: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:
     """Name ONNX's own operator, which the exporter does not find for torchvision's."""
     shape = (rois.shape[0], features.shape[1], *size)
-    attributes = {"pooled_shape": list(size), "spatial_scale": float(scale)}
+    attributes: dict[str, Any] = {"pooled_shape": list(size), "spatial_scale": float(scale)}
     return torch.onnx.ops.symbolic("MaxRoiPool", (features, rois), attributes, dtype=features.dtype, shape=shape)
 
 

@@ -16,7 +16,7 @@ from visuite.cv.ops.nms import check_scored_boxes, join_scores, pixel_edges
 
 Array = TypeVar("Array", torch.Tensor, np.ndarray)
 METHODS = ("naive", "linear", "gaussian")
-_ROWS = 1024
+_ROWS = 256  # boxes compared with all others at a time
 
 
 def soft_nms(
