@@ -90,9 +90,9 @@ def _one_by_one(
     by_group, order = idxs.sort(stable=True)
     sizes = by_group.unique_consecutive(return_counts=True)[1].tolist()
     parts = []
-    for members in order.split(sizes):
-        dets, kept = suppress(boxes[members], scores[members], **settings)
-        parts.append((dets, members[kept]))
+    for group in zip(boxes[order].split(sizes), scores[order].split(sizes), order.split(sizes), strict=True):
+        dets, kept = suppress(*group[:2], **settings)
+        parts.append((dets, group[2][kept]))
     dets, kept = (torch.cat(column) for column in zip(*parts, strict=True))
     order = dets[:, 4].argsort(descending=True, stable=True)
     return dets[order], kept[order]

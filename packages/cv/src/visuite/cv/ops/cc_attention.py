@@ -28,10 +28,9 @@ class CrissCrossAttention(nn.Module):
         super().__init__()
         if in_channels < 8:
             raise ValueError(f"criss-cross attention needs at least 8 channels, not {in_channels}")
-        self.in_channels = in_channels
-        self.query_conv = nn.Conv2d(in_channels, in_channels // 8, 1)
-        self.key_conv = nn.Conv2d(in_channels, in_channels // 8, 1)
-        self.value_conv = nn.Conv2d(in_channels, in_channels, 1)
+        compared = in_channels // 8
+        self.query_conv, self.key_conv = (nn.Conv2d(in_channels, compared, kernel_size=1) for _ in range(2))
+        self.value_conv = nn.Conv2d(in_channels, in_channels, kernel_size=1)
         self.gamma = nn.ParameterDict({"scale": torch.tensor(0.0)})
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -47,7 +46,3 @@ class CrissCrossAttention(nn.Module):
         column, row = weights.split((height, x.shape[3]), dim=-1)
         gathered = torch.einsum("bhwg,bcgw->bchw", column, value) + torch.einsum("bhwv,bchv->bchw", row, value)
         return x + self.gamma["scale"] * gathered
-
-    def extra_repr(self) -> str:
-        """The channels."""
-        return f"in_channels={self.in_channels}"

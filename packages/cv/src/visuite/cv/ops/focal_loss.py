@@ -76,11 +76,10 @@ def softmax_focal_loss(
         ValueError: shapes that do not go together, or an unknown reduction.
     """
     _check(input, target, weight, reduction)
-    log_probs = full_precision(input).log_softmax(dim=1)
-    known = (target >= 0) & (target < log_probs.shape[1])
-    log_prob = log_probs.gather(1, torch.where(known, target, 0)[:, None])[:, 0]
-    missing = (-torch.expm1(log_prob)).clamp(min=torch.finfo(log_prob.dtype).tiny)  # a root of 0 has no gradient
-    loss = -alpha * missing**gamma * log_prob
+    known = (target >= 0) & (target < input.shape[1])
+    cost = F.cross_entropy(full_precision(input), torch.where(known, target, 0), reduction="none")
+    missing = (-torch.expm1(-cost)).clamp(min=torch.finfo(cost.dtype).tiny)  # a root of 0 has no gradient
+    loss = alpha * missing**gamma * cost
     counts = known if weight is None else _example_weight(weight, target, background=0.0)
     return _reduce(loss * counts, reduction)
 

@@ -45,8 +45,7 @@ def roi_align(
     Raises:
         ValueError: an unknown `pool_mode`, or `rois` that are not (K, 5).
     """
-    if pool_mode not in POOL_MODES:
-        raise ValueError(f"pool_mode {pool_mode!r} is none of {POOL_MODES}")
+    _check_mode(pool_mode)
     if rois.ndim != 2 or rois.shape[1] != 5:
         raise ValueError(f"rois have shape (K, 5), an image's index and a box, not {tuple(rois.shape)}")
     features = full_precision(input)
@@ -58,6 +57,11 @@ def roi_align(
     else:
         out = _largest_adaptive(features, rois, size, spatial_scale, aligned)
     return out.to(input.dtype)
+
+
+def _check_mode(pool_mode: str) -> None:
+    if pool_mode not in POOL_MODES:
+        raise ValueError(f"pool_mode {pool_mode!r} is none of {POOL_MODES}")
 
 
 def _largest(
@@ -112,12 +116,9 @@ class RoIAlign(nn.Module):
         use_torchvision: bool = False,
     ) -> None:
         super().__init__()
-        if pool_mode not in POOL_MODES:
-            raise ValueError(f"pool_mode {pool_mode!r} is none of {POOL_MODES}")
-        self.output_size = _pair(output_size)
-        self.spatial_scale = float(spatial_scale)
-        self.sampling_ratio = int(sampling_ratio)
+        _check_mode(pool_mode)
         self.pool_mode, self.aligned, self.use_torchvision = pool_mode, aligned, use_torchvision
+        self.output_size, self.spatial_scale, self.sampling_ratio = _pair(output_size), spatial_scale, sampling_ratio
 
     def forward(self, input: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
         """Features (B, C, H, W) and regions (K, 5) to (K, C, h, w)."""
