@@ -41,7 +41,7 @@ def train(cfg: Config) -> Iterator[tuple[int, int, float]]:
         for index, batch in enumerate(epoch_batches(loader, epoch)):
             with optim_wrapper.optim_context(model):
                 data = model.data_preprocessor(batch, True)
-                losses = model(data["inputs"], data["data_samples"], mode="loss")
+                losses = model(**data, mode="loss") if isinstance(data, dict) else model(*data, mode="loss")
             loss, _ = model.parse_losses(losses)
             optim_wrapper.update_params(loss)
             yield epoch, index, float(loss)

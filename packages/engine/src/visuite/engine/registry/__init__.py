@@ -2,7 +2,9 @@
 
 from visuite.engine.registry.build import (
     BadArgumentError,
+    BadValueError,
     ConfigPathError,
+    MissingKeyError,
     UnknownTypeError,
     build_from_cfg,
     check_arguments,
@@ -65,8 +67,10 @@ __all__ = [
     "VISUALIZERS",
     "WEIGHT_INITIALIZERS",
     "BadArgumentError",
+    "BadValueError",
     "ConfigPathError",
     "DefaultScope",
+    "MissingKeyError",
     "Registries",
     "Registry",
     "UnknownTypeError",

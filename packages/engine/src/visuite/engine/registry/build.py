@@ -44,6 +44,14 @@ class UnknownTypeError(ConfigPathError, KeyError):
     """A `type` that no registry knows."""
 
 
+class MissingKeyError(ConfigPathError, KeyError):
+    """A key that a config must have."""
+
+
+class BadValueError(ConfigPathError, ValueError):
+    """Values that do not go together, or are out of their range."""
+
+
 class BadArgumentError(ConfigPathError, TypeError):
     """An argument that is missing, unknown or of the wrong kind."""
 

@@ -28,6 +28,9 @@ from visuite.engine.registry import (
     PARAM_SCHEDULERS,
     VISUALIZERS,
     BadArgumentError,
+    BadValueError,
+    MissingKeyError,
+    UnknownTypeError,
     config_path,
 )
 from visuite.engine.visualization import Visualizer
@@ -76,7 +79,7 @@ def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: b
 
 def _build_dataset(cfg: Any) -> Any:
     if cfg is None:
-        raise KeyError("a data loader's config needs 'dataset'")
+        raise MissingKeyError("a data loader's config needs 'dataset'")
     with config_path(".dataset"):
         dataset = DATASETS.build(cfg)
     if hasattr(dataset, "full_init"):
@@ -112,7 +115,7 @@ def _build_collate(cfg: Any) -> Any:
     name = cfg.pop("type")
     function = name if callable(name) else FUNCTIONS.get(name)
     if function is None:
-        raise KeyError(f"collate_fn: {FUNCTIONS.explain_missing(name)}")
+        raise UnknownTypeError(f"collate_fn: {FUNCTIONS.explain_missing(name)}")
     return functools.partial(function, **cfg) if cfg else function
 
 
@@ -126,7 +129,7 @@ def _build_worker_init(cfg: Any, workers: int, seed: int) -> Any:
     name = cfg.pop("type")
     function = name if callable(name) else FUNCTIONS.get(name)
     if function is None:
-        raise KeyError(f"worker_init_fn: {FUNCTIONS.explain_missing(name)}")
+        raise UnknownTypeError(f"worker_init_fn: {FUNCTIONS.explain_missing(name)}")
     return functools.partial(function, **known, **cfg)
 
 
@@ -161,7 +164,8 @@ def build_train_loop(runner: Runner, cfg: Any, dataloader: Any) -> Any:
     cfg = dict(cfg)
     by_epoch = cfg.pop("by_epoch", None)
     if ("type" in cfg) == (by_epoch is not None):
-        raise ValueError(f"train_cfg takes either 'type' or 'by_epoch' (True or False), and has {sorted(cfg)}")
+        message = f"takes either 'type' or 'by_epoch' (True or False), and has {sorted(cfg)}"
+        raise BadValueError(message, "train_cfg")
     return build_loop(runner, cfg, dataloader, "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop")
 
 
@@ -212,7 +216,7 @@ def _build_param_scheduler(
     kind = arguments.pop("type")
     found = PARAM_SCHEDULERS.get(kind) if isinstance(kind, str) else kind
     if found is None:
-        raise KeyError(PARAM_SCHEDULERS.explain_missing(kind))
+        raise UnknownTypeError(PARAM_SCHEDULERS.explain_missing(kind))
     return found.build_iter_from_epoch(optimizer=optim_wrapper, epoch_length=epoch_length, **arguments)
 
 
@@ -226,7 +230,8 @@ def scale_lr(optim_wrapper: OptimWrapper | OptimWrapperDict, auto_scale_lr: Mapp
         KeyError: no `base_batch_size`.
     """
     if "base_batch_size" not in auto_scale_lr:
-        raise KeyError("auto_scale_lr needs base_batch_size, the batch size that the learning rate was chosen for")
+        message = "base_batch_size is needed, the batch size that the learning rate was chosen for"
+        raise MissingKeyError(message, "auto_scale_lr")
     ratio = batch_size / auto_scale_lr["base_batch_size"]
     print_log(f"learning rates are scaled by {ratio:g} for a batch size of {batch_size}", "current")
     wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]

@@ -19,7 +19,7 @@ from visuite.engine.dist import all_gather_object, barrier, get_rank, is_main_pr
 from visuite.engine.fileio import atomic_write
 from visuite.engine.logging import print_log
 from visuite.engine.logging.plain import to_plain
-from visuite.engine.model import unwrap_model
+from visuite.engine.model import CheckpointError, unwrap_model
 from visuite.engine.model.checkpoint_io import find_state_dict, load_state_dict, read_checkpoint, weights_to_cpu
 from visuite.engine.model.checkpoint_io import get_state_dict as weights_of
 from visuite.engine.model.checkpoint_io import revise_keys as rename_keys
@@ -124,13 +124,15 @@ class Checkpointer:
         """Load a checkpoint's weights into the model and return the whole checkpoint.
 
         Raises:
-            FileNotFoundError: no such file.
-            RuntimeError: with `strict`, weights that do not fit, in a short summary.
+            CheckpointError: weights of which none fits or, with `strict`, not all; in a short summary.
         """
         checkpoint = read_checkpoint(path, map_location=map_location)
         self.runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         weights = rename_keys(find_state_dict(checkpoint), revise_keys)
-        load_state_dict(self.runner.model, weights, strict=strict, logger=self.runner.logger)
+        try:
+            load_state_dict(self.runner.model, weights, strict=strict, logger=self.runner.logger)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path} does not fit {self.runner.model_name}: {error}") from None
         print_log(f"weights loaded from {path}", self.runner.logger)
         return checkpoint
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from visuite.engine.registry import BadValueError, MissingKeyError
 from visuite.engine.utils.text import did_you_mean
 
 #: Which arguments are of use only together.
@@ -70,12 +71,12 @@ class RunnerSpec:
             given = [name for name in names if getattr(self, name) is not None]
             if given and len(given) < len(names):
                 missing = [name for name in names if name not in given]
-                raise ValueError(
+                raise BadValueError(
                     f"{purpose} needs {', '.join(names)}: {' and '.join(missing)} missing "
                     f"beside {' and '.join(given)} (give all of them, or set all to None)"
                 )
         if self.param_scheduler is not None and self.optim_wrapper is None:
-            raise ValueError("param_scheduler is given, but optim_wrapper, whose values it changes, is None")
+            raise BadValueError("param_scheduler is given, but optim_wrapper, whose values it changes, is None")
 
     @classmethod
     def from_cfg(cls, cfg: Any) -> Self:
@@ -88,6 +89,6 @@ class RunnerSpec:
         for needed in ("model", "work_dir"):
             if needed not in cfg:
                 hint = did_you_mean(needed, cfg.keys())
-                raise KeyError(f"the config has no {needed!r}{hint}")
+                raise MissingKeyError(f"the config has no {needed!r}{hint}")
         given = {name: copy_containers(cfg[name]) for name in names if name in cfg and cfg[name] is not None}
         return cls(**given, cfg=cfg)

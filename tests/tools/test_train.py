@@ -1,0 +1,165 @@
+"""The training and testing tools: switches, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import pickle
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+from visuite.engine.cli import EXIT_CHECKPOINT, EXIT_CONFIG, EXIT_DATA
+
+TOOLS = Path(__file__).parents[2] / "tools"
+CONFIG = """
+custom_imports = dict(imports=["tests.engine.runner.toy"])
+loader = dict(
+    batch_size=4,
+    dataset=dict(type="ToyData"),
+    sampler=dict(type="DefaultSampler", shuffle=True),
+    collate_fn=dict(type="default_collate"),
+)
+model = dict(type="ToyNet")
+train_dataloader = loader
+train_cfg = dict(by_epoch=True, max_epochs=2)
+optim_wrapper = dict(optimizer=dict(type="SGD", lr=0.1))
+val_dataloader = dict(batch_size=5, dataset=dict(type="ToyData"), collate_fn=dict(type="default_collate"))
+val_cfg = dict()
+val_evaluator = dict(type="ToyAccuracy")
+test_dataloader = val_dataloader
+test_cfg = dict()
+test_evaluator = val_evaluator
+default_hooks = dict(logger=dict(type="LoggerHook", interval=2), checkpoint=dict(type="CheckpointHook", interval=1))
+"""
+
+
+@pytest.fixture
+def config(tmp_path) -> Path:
+    path = tmp_path / "toy.py"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def tool(monkeypatch, tmp_path):
+    """Run a tool as its main program, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *args: object) -> None:
+        monkeypatch.setattr("sys.argv", [name, *map(str, args)])
+        runpy.run_path(str(TOOLS / name), run_name="__main__")
+
+    return run
+
+
+def failure(tool, capsys, *args: object) -> tuple[int, str]:
+    """Return the exit code and the one line of a failing call."""
+    with pytest.raises(SystemExit) as caught:
+        tool(*args)
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    return caught.value.code, lines[0]
+
+
+def test_training_testing_and_resuming(tool, config, capsys):
+    tool("train.py", config)
+    work = Path("work_dirs/toy")
+    assert sorted(p.name for p in work.glob("*.pth")) == ["epoch_1.pth", "epoch_2.pth"]
+    assert (work / "toy.py").is_file()
+    plain = capsys.readouterr().out
+    assert "Epoch(train) [1][2/5]" in plain
+    assert "loss:" in plain
+    assert "eta:" in plain
+    assert "\r" not in plain  # standard output is no terminal
+
+    tool("test.py", config, work / "epoch_2.pth", "--out", "out.pkl")
+    assert "toy/accuracy" in capsys.readouterr().out
+    assert len(pickle.loads(Path("out.pkl").read_bytes())) == 20
+
+    tool("train.py", config, "--resume", "--cfg-options", "train_cfg.max_epochs=3")
+    assert (work / "epoch_3.pth").is_file()
+    tool("train.py", config, "--resume", work / "epoch_1.pth", "--work-dir", "elsewhere")
+    assert sorted(p.name for p in Path("elsewhere").glob("*.pth")) == ["epoch_2.pth"]
+
+
+def test_switches(tool, config, capsys):
+    tool("train.py", config, "--amp", "--no-validate", "--seed", 5, "--work-dir", "w", "--auto-scale-lr",
+         "--cfg-options", "auto_scale_lr.base_batch_size=8", "model.width=3")  # fmt: skip
+    saved = torch.load("w/epoch_2.pth", weights_only=True)
+    assert saved["meta"]["seed"] == 5
+    assert saved["state_dict"]["net.0.weight"].shape == (3, 4)
+    assert saved["optimizer"]["param_groups"][0]["lr"] == pytest.approx(0.05)
+    assert "AmpOptimWrapper" in saved["meta"]["cfg"]
+    assert "toy/accuracy" not in capsys.readouterr().out
+
+
+def test_no_such_config(tool, config, capsys):
+    code, line = failure(tool, capsys, "train.py", config.with_name("tooy.py"))
+    assert code == EXIT_CONFIG
+    assert "tooy.py" in line
+    assert "toy.py" in line.replace("tooy.py", "")  # the nearest file
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "number", "message"),
+    [
+        ('type="ToyNet"', 'type="ToyNett"', 9, "model: 'ToyNett' is not a registered model"),
+        ('type="ToyNet"', 'type="ToyNet", widht=3', 9, "model: ToyNet has no argument 'widht'; did you mean 'width'?"),
+        ("train_cfg = dict(by_epoch=True, ", "train_cfg = dict(", 11, "train_cfg: takes either 'type' or 'by_epoch'"),
+    ],
+)
+def test_faults_name_file_line_and_the_nearest(tool, config, capsys, old, new, number, message):
+    config.write_text(CONFIG.replace(old, new))
+    code, line = failure(tool, capsys, "train.py", config)
+    assert code == EXIT_CONFIG
+    assert message in line
+    assert f"toy.py:{number}" in line
+
+
+def test_no_such_data(tool, config, capsys):
+    missing = 'dataset=dict(type="BaseDataset", ann_file="nowhere/ann.json")'
+    config.write_text(CONFIG.replace('dataset=dict(type="ToyData")', missing))
+    code, line = failure(tool, capsys, "train.py", config)
+    assert code == EXIT_DATA
+    assert "nowhere/ann.json" in line
+
+
+def test_checkpoints_that_do_not_do(tool, config, capsys):
+    code, line = failure(tool, capsys, "test.py", config, "missing.pth")
+    assert code == EXIT_CHECKPOINT
+    assert "missing.pth" in line
+    torch.save({"state_dict": {f"other.{i}": torch.zeros(1) for i in range(100)}}, "other.pth")
+    with pytest.raises(SystemExit) as caught:
+        tool("test.py", config, "other.pth")
+    assert caught.value.code == EXIT_CHECKPOINT
+    summary = capsys.readouterr().err.strip()
+    assert "other.pth does not fit ToyNet: 0 weights loaded, 8 not in the file, 100 not in the model" in summary
+    assert len(summary.splitlines()) <= 3  # a summary, not a wall
+
+
+def test_a_loop_without_a_runner_gives_the_same_losses(tmp_path, config):
+    from visuite.engine.config import Config
+    from visuite.engine.hooks import Hook
+    from visuite.engine.runner import Runner
+
+    losses = []
+
+    class Losses(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            losses.append(float(outputs["loss"]))
+
+    cfg = Config.fromfile(config)
+    cfg.import_custom_modules()
+    cfg.randomness = dict(seed=3)
+    cfg.param_scheduler = [
+        dict(type="LinearLR", start_factor=0.1, by_epoch=False, end=4),
+        dict(type="StepLR", step_size=1, by_epoch=True),
+    ]
+    plain = [loss for *_, loss in runpy.run_path(str(TOOLS / "plain_train.py"))["train"](cfg)]
+    cfg.work_dir = str(tmp_path / "work")
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(Losses())
+    runner.train()
+    assert plain == losses
+    assert len(losses) == 10
