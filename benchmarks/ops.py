@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What operators cost: milliseconds against torchvision's own, or against a plain loop where it has none, in one run.
 
-    python benchmarks/ops.py [--rounds 7] [--device cuda] [--only nms]
+    python benchmarks/ops.py [--rounds 7] [--threads 1] [--device cuda] [--only nms]
 
 The rounds of the two programs alternate, so that what else the machine does hits both; medians are compared. Operators
 that are trained through are timed forward and backward.
@@ -316,12 +316,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1, help="of more than one, each step waits for the slowest")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--only", default="", help="race only those whose name has this in it")
     args = parser.parse_args()
     torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
     torch.set_default_device(args.device)
-    print(f"{os.cpu_count()} cores, torch {torch.__version__}, torchvision {torchvision.__version__}, {args.device}")
+    print(f"{args.threads} of {os.cpu_count()} cores, {args.device}")
+    print(f"torch {torch.__version__}, torchvision {torchvision.__version__}")
     print(f"medians of {args.rounds} rounds; a ratio above 1 means that ours is faster")
     print("| operator | ours, ms | other, ms | other / ours | other |")
     print("|---|---|---|---|---|")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.cv.ops.checks import random_boxes
 from tests.cv.ops.test_nms import plain_nms
 from tests.cv.ops.test_soft_nms import plain_soft_nms
-from visuite.cv.ops import batched_nms
+from visuite.cv.ops import batched_nms, nms
 
 
 def scene(count, seed=0, groups=4, dtype=torch.float64):
@@ -32,6 +32,14 @@ def test_against_a_loop_whole_or_group_by_group(count, seed, split):
     dets, kept = batched_nms(boxes, scores, idxs, dict(type="nms", iou_threshold=0.3, split_thr=split))
     assert kept.tolist() == plain_batched(boxes, scores, idxs, 0.3)
     assert torch.equal(dets, torch.cat((boxes[kept], scores[kept, None]), dim=1))
+
+
+def test_many_boxes_of_groups_large_and_small():
+    boxes, scores, idxs = scene(1500)
+    idxs = torch.where(torch.arange(1500) < 600, 7, torch.arange(1500) % 90)
+    kept = batched_nms(boxes, scores, idxs, dict(iou_threshold=0.3))[1]
+    told = torch.cat([torch.where(idxs == g)[0][nms(boxes[idxs == g], scores[idxs == g], 0.3)[1]] for g in range(90)])
+    assert torch.equal(kept, told[scores[told].argsort(descending=True)])
 
 
 @pytest.mark.parametrize("split", [0, 10000])

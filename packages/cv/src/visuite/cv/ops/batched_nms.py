@@ -17,6 +17,7 @@ from visuite.cv.ops.soft_nms import soft_nms
 Suppression = Callable[..., tuple[torch.Tensor, torch.Tensor]]
 SUPPRESSIONS: dict[str, Suppression] = {"nms": nms, "soft_nms": soft_nms}
 SPLIT_FROM = 10000
+_PACK = 200  # boxes from which on a call's own cost counts little
 _SPLIT_FROM_ON_CPU = 1000  # without thousands of threads, comparing boxes of different groups costs time
 
 
@@ -34,7 +35,7 @@ def batched_nms(
         scores: (N,).
         idxs: (N,), the group of each box.
         nms_cfg: `type` (`nms` or `soft_nms`) and its arguments; `class_agnostic`; `max_num`; `split_thr`, the number of
-            boxes from which on groups are worked on one after another, to save memory. None only sorts by score.
+            boxes from which on few groups are worked on at a time, to save memory. None only sorts by score.
         class_agnostic: Take all boxes for one group.
 
     Returns:
@@ -59,7 +60,7 @@ def batched_nms(
     elif torch.compiler.is_exporting() or len(boxes) < split:
         dets, kept = suppress(_apart(boxes, idxs), scores, **settings)
     else:
-        dets, kept = _one_by_one(suppress, boxes, scores, idxs, settings)
+        dets, kept = _pack_by_pack(suppress, boxes, scores, idxs, settings)
     if max_num > 0:
         dets, kept = dets[:max_num], kept[:max_num]
     return join_scores(boxes[kept], dets[:, 4].to(scores.dtype)), kept
@@ -83,16 +84,27 @@ def _apart(boxes: torch.Tensor, idxs: torch.Tensor) -> torch.Tensor:
     return boxes + (idxs.to(boxes) * stride)[:, None]
 
 
-def _one_by_one(
+def _pack_by_pack(
     suppress: Suppression, boxes: torch.Tensor, scores: torch.Tensor, idxs: torch.Tensor, settings: dict[str, Any]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Suppress one group after another, and sort what is left of all of them by score."""
+    """Suppress one small pack of groups after another, and sort what is left of all of them by score."""
     by_group, order = idxs.sort(stable=True)
-    sizes = by_group.unique_consecutive(return_counts=True)[1].tolist()
+    sizes = _packed(by_group.unique_consecutive(return_counts=True)[1].tolist())
     parts = []
-    for group in zip(boxes[order].split(sizes), scores[order].split(sizes), order.split(sizes), strict=True):
-        dets, kept = suppress(*group[:2], **settings)
-        parts.append((dets, group[2][kept]))
+    for members in order.split(sizes):
+        dets, kept = suppress(_apart(boxes[members], idxs[members]), scores[members], **settings)
+        parts.append((dets, members[kept]))
     dets, kept = (torch.cat(column) for column in zip(*parts, strict=True))
     order = dets[:, 4].argsort(descending=True, stable=True)
     return dets[order], kept[order]
+
+
+def _packed(sizes: list[int]) -> list[int]:
+    """Join neighbouring groups until each pack is worth a call."""
+    packs = [sizes[0]]
+    for size in sizes[1:]:
+        if packs[-1] < _PACK:
+            packs[-1] += size
+        else:
+            packs.append(size)
+    return packs
