@@ -8,7 +8,7 @@ import argparse
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.registry import RUNNERS
-from visuite.engine.runner import Runner
+from visuite.engine.runner import Runner, dev_run, overfitting
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,6 +23,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--auto-scale-lr", action="store_true", help="scale the learning rate with the batch size")
     parser.add_argument("--no-validate", action="store_true", help="train without validation")
     parser.add_argument("--seed", type=int, help="the seed of everything random")
+    trial = parser.add_mutually_exclusive_group()
+    trial.add_argument(
+        "--dev-run", type=int, metavar="N", help="run N iterations of every stage and print what they take"
+    )
+    trial.add_argument("--overfit", type=int, metavar="N", help="train and evaluate on the first N training samples")
     return parser.parse_args()
 
 
@@ -49,6 +54,11 @@ def main() -> None:
         cfg = read_config(args)
         loaded.append(cfg)
         apply(args, cfg)
+        if args.dev_run is not None:
+            dev_run(cfg, args.dev_run)
+            return
+        if args.overfit is not None:
+            cfg = overfitting(cfg, args.overfit)
         kind = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
         kind.from_cfg(cfg).train()
 

@@ -89,6 +89,21 @@ def test_endless_batches_can_be_entered_anywhere(sampler, start):
     assert list(islice(endless_batches(loader(sampler=sampler), start), 6)) == whole[start:]
 
 
+@pytest.mark.parametrize("sampler", [DefaultSampler, InfiniteSampler])
+def test_epochs_may_be_cut_short(sampler):
+    short = loader(sampler=sampler)
+    short.batch_sampler.limit = 2
+    assert len(short) == 2
+    epochs = [list(epoch_batches(short, epoch)) for epoch in range(3)]
+    assert [len(batches) for batches in epochs] == [2, 2, 2]
+    whole = [batch for batches in epochs for batch in batches]
+    assert len({tuple(batch) for batch in whole}) == 6  # other samples every time
+    for start in range(5):
+        assert list(islice(endless_batches(short, start), 6 - start)) == whole[start:]
+    if sampler is InfiniteSampler:
+        assert whole == list(islice(endless_batches(loader(sampler=sampler)), 6))
+
+
 def test_only_what_is_asked_for_is_read():
     read = []
 

@@ -16,25 +16,39 @@ class KeyedBatchSampler(Sampler[list[int]]):
     """Turn the indices of a batch sampler into `SampleKey`s, starting at a given batch.
 
     The loader iterates this object, so that skipping costs index arithmetic and no loading.
+
+    Args:
+        batch_sampler: Gives lists of indices.
+        seed: Of the samples' randomness.
+        limit: End an epoch after so many batches.
     """
 
-    def __init__(self, batch_sampler: Any, seed: int) -> None:
+    def __init__(self, batch_sampler: Any, seed: int, limit: int | None = None) -> None:
         self.batch_sampler = batch_sampler
         self.seed = seed
+        self.limit = limit
         self.epoch = 0
         self.skip = 0
 
+    @property
+    def endless(self) -> bool:
+        """Whether the sampler's stream has no end of its own."""
+        return isinstance(getattr(self.batch_sampler, "sampler", None), InfiniteSampler)
+
     def __iter__(self) -> Iterator[list[int]]:
         skip, self.skip = self.skip, 0
-        sampler = getattr(self.batch_sampler, "sampler", None)
-        if isinstance(sampler, InfiniteSampler) and isinstance(self.batch_sampler, BatchSampler):
-            sampler.skip_to(skip * self.batch_sampler.batch_size)
+        left = None if self.limit is None else max(0, self.limit - skip)
+        if self.endless and isinstance(self.batch_sampler, BatchSampler):
+            before = self.epoch * (self.limit or 0)
+            self.batch_sampler.sampler.skip_to((before + skip) * self.batch_sampler.batch_size)
             skip = 0
-        for batch in itertools.islice(self.batch_sampler, skip, None):
+        for batch in itertools.islice(self.batch_sampler, skip, None if left is None else skip + left):
             yield [key if isinstance(key, SampleKey) else SampleKey(key, self.seed, self.epoch) for key in batch]
 
     def __len__(self) -> int:
-        return len(self.batch_sampler)
+        if self.limit is None:
+            return len(self.batch_sampler)
+        return self.limit if self.endless else min(self.limit, len(self.batch_sampler))
 
     def __getattr__(self, name: str) -> Any:
         if name == "batch_sampler":  # while unpickling, before there is one
@@ -81,7 +95,7 @@ def keys_of_batch(loader: Any, epoch: int, batch: int) -> list[SampleKey] | None
     batch_sampler = getattr(loader, "batch_sampler", None)
     if not isinstance(batch_sampler, KeyedBatchSampler):
         return None
-    if not isinstance(getattr(batch_sampler, "sampler", None), InfiniteSampler):
+    if not batch_sampler.endless or batch_sampler.limit is not None:
         rounds, batch = divmod(batch, len(batch_sampler))  # a loop that counts iterations goes round after round
         epoch += rounds
     set_epoch(loader, epoch)
@@ -104,7 +118,7 @@ def restart_workers(loader: Any) -> None:
 def endless_batches(loader: DataLoader, start: int = 0) -> Iterator[Any]:
     """Iterate over batches epoch after epoch, from batch `start` of the whole run on."""
     batch_sampler = getattr(loader, "batch_sampler", None)
-    if isinstance(getattr(batch_sampler, "sampler", None), InfiniteSampler):
+    if getattr(batch_sampler, "endless", False) and batch_sampler.limit is None:
         yield from epoch_batches(loader, 0, start)
         return
     epoch, offset = divmod(start, len(loader)) if start else (0, 0)

@@ -8,6 +8,7 @@ from visuite.engine.runner.loops import BaseLoop, EpochBasedTrainLoop, IterBased
 from visuite.engine.runner.runner import Runner
 from visuite.engine.runner.spec import RunnerSpec
 from visuite.engine.runner.strategy import DDPStrategy, SingleDeviceStrategy
+from visuite.engine.runner.trial import dev_run, overfitting
 
 __all__ = [
     "BaseLoop",
@@ -25,5 +26,7 @@ __all__ = [
     "build_dataloader",
     "build_evaluator",
     "build_param_schedulers",
+    "dev_run",
+    "overfitting",
     "set_randomness",
 ]

@@ -46,7 +46,8 @@ def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: b
     """Build a data loader whose samples are a function of (seed, epoch, index).
 
     Args:
-        dataloader: A config, or a built loader, which is returned unchanged.
+        dataloader: A config, or a built loader, which is returned unchanged. Beside the arguments of torch's
+            loader it has `dataset`, `sampler`, `batch_sampler` and `num_batch_per_epoch`, which ends epochs early.
         seed: The run's seed.
         diff_rank_seed: Give every rank randomness of its own.
 
@@ -59,7 +60,9 @@ def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: b
     seed = 0 if seed is None else seed
     dataset = _build_dataset(cfg.pop("dataset", None))
     batch_sampler = _build_batch_sampler(cfg, dataset, seed)
-    key_seed = mix(seed, get_rank()) if diff_rank_seed else seed
+    keys = KeyedBatchSampler(
+        batch_sampler, mix(seed, get_rank()) if diff_rank_seed else seed, cfg.pop("num_batch_per_epoch", None)
+    )
     workers = cfg.setdefault("num_workers", 0)
     if not workers:  # torch refuses these without workers, and a config tried on a small machine has them
         cfg.pop("persistent_workers", None)
@@ -67,7 +70,7 @@ def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: b
     try:
         return DataLoader(
             dataset=dataset if isinstance(dataset, SEEDED_DATASETS) else SeededDataset(dataset),
-            batch_sampler=KeyedBatchSampler(batch_sampler, key_seed),
+            batch_sampler=keys,
             collate_fn=_build_collate(cfg.pop("collate_fn", None)),
             worker_init_fn=_build_worker_init(cfg.pop("worker_init_fn", None), workers, seed),
             generator=torch.Generator().manual_seed(seed),

@@ -75,11 +75,14 @@ class Checkpointer:
         Raises:
             OSError: the file cannot be written; what was there before stays.
         """
+        self.runner.strategy.agree(self.runner.model, self.runner.optim_wrapper)
         checkpoint = self._collect(save_optimizer, save_param_scheduler, dict(meta or {}))
         self.runner.call_hook("before_save_checkpoint", checkpoint=checkpoint)
+        write_parts(path, checkpoint)
         if is_main_process():
             with atomic_write(path, backend_args=backend_args) as file:
                 torch.save(checkpoint, file)
+            remove_stale(path, checkpoint)
         barrier()
 
     def _collect(self, save_optimizer: bool, save_param_scheduler: bool, meta: dict[str, Any]) -> dict[str, Any]:
@@ -95,13 +98,14 @@ class Checkpointer:
                 "plan": runner.plan.to_checkpoint(),
                 "dataset_meta": plain_or_text(getattr(runner.train_dataloader.dataset, "metainfo", None)),
             },
-            "state_dict": weights_to_cpu(weights_of(unwrap_model(runner.model))),
+            "state_dict": runner.strategy.weights(runner.model),
             "message_hub": runner.message_hub.state_dict(),
             "generators": all_gather_object(generator_states()),
         }
         if save_optimizer:
-            checkpoint["optimizer"] = runner.optim_wrapper.state_dict()
-            checkpoint["gradients"] = _each_wrapper(runner.optim_wrapper, lambda one: one.pending_gradients())
+            pending = _each_wrapper(runner.optim_wrapper, lambda one: one.pending_gradients())
+            checkpoint["optimizer"] = runner.strategy.saved(runner.optim_wrapper.state_dict())
+            checkpoint["gradients"] = runner.strategy.saved(pending)
         if save_param_scheduler:
             checkpoint["param_schedulers"] = _each_scheduler(runner.param_schedulers)
         return checkpoint
@@ -127,9 +131,11 @@ class Checkpointer:
             CheckpointError: weights of which none fits or, with `strict`, not all; in a short summary.
         """
         checkpoint = read_checkpoint(path, map_location=map_location)
+        read_parts(path, checkpoint, self._like)
         self.runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         weights = rename_keys(find_state_dict(checkpoint), revise_keys)
         try:
+            with loading(self.runner.model):
             load_state_dict(self.runner.model, weights, strict=strict, logger=self.runner.logger)
         except CheckpointError as error:
             raise CheckpointError(f"{path} does not fit {self.runner.model_name}: {error}") from None

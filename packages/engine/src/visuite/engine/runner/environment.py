@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+import warnings
 from itertools import count
 from typing import Any
 
@@ -15,23 +16,52 @@ import torch
 from visuite.engine.dataset.seeding import mix, seed_generators
 from visuite.engine.dist import broadcast_object_list, get_rank, init_dist, is_distributed, sync_random_seed
 from visuite.engine.logging import print_log
+from visuite.engine.runner.speed import allow_tf32, set_backends
 from visuite.engine.utils.manager import ManagerMixin
 from visuite.engine.utils.processes import set_multi_processing
+from visuite.engine.utils.text import did_you_mean
+
+#: What `env_cfg` may have.
+ENV_KEYS = (
+    "cudnn_benchmark", "allow_tf32", "matmul_precision", "torch_backends", "mp_cfg", "dist_cfg", "resource_limit",
+)  # fmt: skip
 
 
 def setup_environment(env_cfg: dict[str, Any], launcher: str) -> None:
-    """Apply `env_cfg`: cuDNN benchmarking, worker processes, the process group.
+    """Apply `env_cfg`: torch's backends, worker processes, the process group.
 
     Args:
-        env_cfg: `cudnn_benchmark`, `mp_cfg` (`mp_start_method`, `opencv_num_threads`), `dist_cfg`
+        env_cfg: `cudnn_benchmark`, `allow_tf32`, `matmul_precision` ('highest', 'high', 'medium'), `torch_backends`
+            (nested dicts of attributes), `mp_cfg` (`mp_start_method`, `opencv_num_threads`), `dist_cfg`
             (`backend`, `timeout`), `resource_limit` of open files.
         launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
+
+    Raises:
+        ValueError: a setting that torch does not have.
     """
-    torch.backends.cudnn.benchmark = bool(env_cfg.get("cudnn_benchmark", False))
+    _set_torch(env_cfg)
     set_multi_processing(**{"distributed": launcher != "none", **env_cfg.get("mp_cfg", {})})
     if launcher != "none" and not is_distributed():
         init_dist(launcher, **env_cfg.get("dist_cfg", {"backend": "nccl"}))
     _raise_file_limit(int(env_cfg.get("resource_limit", 4096)))
+
+
+def _set_torch(env_cfg: dict[str, Any]) -> None:
+    for key in env_cfg:
+        if key not in ENV_KEYS:
+            warnings.warn(f"env_cfg: nobody reads {key!r}{did_you_mean(key, ENV_KEYS)}", stacklevel=4)
+    torch.backends.cudnn.benchmark = bool(env_cfg.get("cudnn_benchmark", False))
+    if env_cfg.get("matmul_precision") is not None:
+        torch.set_float32_matmul_precision(env_cfg["matmul_precision"])
+    if env_cfg.get("allow_tf32") is not None:
+        allow_tf32(bool(env_cfg["allow_tf32"]))
+    set_backends(env_cfg.get("torch_backends") or {})
+
+
+def leave_process_group() -> None:
+    """Take leave of the other processes at the end of a program."""
+    if is_distributed():
+        torch.distributed.destroy_process_group()
 
 
 def _raise_file_limit(wanted: int) -> None:
