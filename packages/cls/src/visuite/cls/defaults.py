@@ -13,6 +13,9 @@ _RESNET: dict[str, Any] = {"out_indices": (3,), "stem_channels": 64, "norm_eval"
 MODELS.register_defaults(ResNet, **_RESNET)
 MODELS.register_defaults(ResNet, "ResNetV1c", **_RESNET, deep_stem=True)
 MODELS.register_defaults(ResNet, "ResNetV1d", **_RESNET, deep_stem=True, avg_down=True)
+MODELS.register_defaults(ResNet, "ResNeXt", **_RESNET, groups=32, width_per_group=4)
+MODELS.register_defaults(ResNet, "SEResNet", **_RESNET, se_ratio=16)
+MODELS.register_defaults(ResNet, "SEResNeXt", **_RESNET, se_ratio=16, groups=32, width_per_group=4)
 MODELS.register_defaults(ResNet_CIFAR, **_RESNET)
 
 TRANSFORMS.register_module(module=RandomCrop)

@@ -9,35 +9,32 @@ Names of parameters: conv1, bn1, layer1.0.conv1, layer1.0.bn1, ..., layer4.*; a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from visuite.cv.backbones.base import Backbone, chosen
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck, Cfg, make_shortcut, make_stage
 from visuite.cv.layers import ConvModule
-from visuite.engine.model import BaseModule
 from visuite.engine.registry import MODELS
-
-_KAIMING = (
-    {"type": "Kaiming", "layer": "Conv2d"},
-    {"type": "Constant", "val": 1, "layer": ["_BatchNorm", "GroupNorm"]},
-)
 
 
 @MODELS.register_module()
-class ResNet(BaseModule):
+class ResNet(Backbone):
     """Deep residual network (He et al., arXiv:1512.03385; variants C and D: arXiv:1812.01187).
 
-    `ResNetV1c` is this class with `deep_stem=True`, `ResNetV1d` with `avg_down=True` too.
+    By other names it is registered with other defaults: `ResNetV1c` with `deep_stem=True`, `ResNetV1d` with
+    `avg_down=True` too, `ResNeXt` (arXiv:1611.05431) with `groups=32, width_per_group=4`, `SEResNet`
+    (arXiv:1709.01507) with `se_ratio=16`, `SEResNeXt` with both.
 
     Args:
         depth: 18, 34, 50, 101 or 152.
         in_channels: C.
         stem_channels: Channels of the stem; by default `base_channels`.
         base_channels: K.
+        expansion: E; by default 1 below depth 50, else 4. Wide ResNets have 2, and twice the `base_channels`.
         num_stages: How many of the four stages there are.
         strides: Of each stage.
         dilations: Of each stage.
@@ -57,14 +54,14 @@ class ResNet(BaseModule):
         multi_grid: Dilations of the blocks of the last stage, in place of that stage's own.
         contract_dilation: Halve the dilation of the first block of each dilated stage.
         drop_path_rate: The chance of a sample to lose a block's residual, for all stages or for each.
+        groups: Of the 3x3 convolutions of bottlenecks.
+        width_per_group: With several groups, the channels of each in the first stage; it doubles with each stage.
+        base_width: The same by the name that detection's configs use.
+        se_ratio: By how much squeeze-and-excitation narrows the channels of a block; None is none.
         key_style: Whose names a deep stem and pooled shortcuts have in state dicts: `dense` (detection and
             segmentation) or `cls`.
         pretrained: A checkpoint, the short form of `init_cfg=dict(type='Pretrained', checkpoint=...)`.
         init_cfg: How weights are initialised.
-
-    Attributes:
-        out_channels: The channels of each map handed out.
-        out_strides: Input pixels per pixel of each.
 
     Raises:
         ValueError: an unknown depth or style, lists of unequal length, or stages that do not exist.
@@ -86,6 +83,7 @@ class ResNet(BaseModule):
         *,
         stem_channels: int | None = None,
         base_channels: int = 64,
+        expansion: int | None = None,
         num_stages: int = 4,
         strides: Sequence[int] = (1, 2, 2, 2),
         dilations: Sequence[int] = (1, 1, 1, 1),
@@ -105,22 +103,23 @@ class ResNet(BaseModule):
         multi_grid: Sequence[int] | None = None,
         contract_dilation: bool = False,
         drop_path_rate: float | Sequence[float] = 0.0,
+        groups: int = 1,
+        width_per_group: int | None = None,
+        base_width: int | None = None,
+        se_ratio: int | None = None,
         key_style: str = "dense",
         pretrained: str | None = None,
         init_cfg: Any = None,
     ) -> None:
-        super().__init__(_init_cfg(init_cfg, pretrained))
+        super().__init__(norm_eval=norm_eval, pretrained=pretrained, init_cfg=init_cfg)
         self.block, blocks = self._architecture(depth, num_stages)
         _check_stages(num_stages, strides=strides, dilations=dilations)
-        if not all(0 <= index < num_stages for index in out_indices):
-            raise ValueError(f"out_indices {tuple(out_indices)} names a stage outside 0..{num_stages - 1}")
         if key_style not in ("dense", "cls"):
             raise ValueError(f"key_style {key_style!r} is neither 'dense' nor 'cls'")
         self.depth = depth
         self.deep_stem = deep_stem
-        self.out_indices = tuple(out_indices)
+        self.out_indices = chosen(out_indices, num_stages)
         self.frozen_stages = frozen_stages
-        self.norm_eval = norm_eval
 
         shared: dict[str, Any] = {
             "style": style,
@@ -128,6 +127,10 @@ class ResNet(BaseModule):
             "conv_cfg": conv_cfg,
             "norm_cfg": norm_cfg or {"type": "BN", "requires_grad": True},
             "zero_init_residual": zero_init_residual,
+            "expansion": expansion,
+            "groups": groups,
+            "width": _inner_width(groups, base_width if width_per_group is None else width_per_group, base_channels),
+            "se_ratio": se_ratio,
         }
         stem_channels = stem_channels or base_channels
         self._make_stem(in_channels, stem_channels, BlockOptions(**shared), as_modules=key_style == "cls")
@@ -135,6 +138,7 @@ class ResNet(BaseModule):
         width = stem_channels
         for index in range(num_stages):
             channels = base_channels * 2**index
+            wide = channels * self.block.expansion_of(BlockOptions(**shared))
             options = BlockOptions(
                 **shared,
                 dcn=dcn if stage_with_dcn[index] else None,
@@ -144,7 +148,7 @@ class ResNet(BaseModule):
             grid = multi_grid if index == num_stages - 1 else None
             shortcut = make_shortcut(
                 width,
-                channels * self.block.expansion,
+                wide,
                 strides[index],
                 options=options,
                 avg_down=avg_down,
@@ -161,11 +165,11 @@ class ResNet(BaseModule):
             )
             self.res_layers.append(f"layer{index + 1}")
             self.add_module(self.res_layers[-1], stage)
-            width = channels * self.block.expansion
+            width = wide
 
-        self.out_channels = tuple(base_channels * 2**i * self.block.expansion for i in self.out_indices)
+        self.out_channels = tuple(width // 2 ** (num_stages - 1 - i) for i in self.out_indices)
         self.out_strides = tuple(self.stem_stride * math.prod(strides[: i + 1]) for i in self.out_indices)
-        self._freeze()
+        self.hold_frozen()
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(B, C, H, W) to one map for each of `out_indices`, as the file's head says."""
@@ -176,16 +180,6 @@ class ResNet(BaseModule):
             if index in self.out_indices:
                 maps.append(x)
         return tuple(maps)
-
-    def train(self, mode: bool = True) -> ResNet:
-        """Switch to training, but for what is frozen."""
-        super().train(mode)
-        self._freeze()
-        if mode and self.norm_eval:
-            for layer in self.modules():
-                if isinstance(layer, _BatchNorm):
-                    layer.eval()
-        return self
 
     @property
     def norm1(self) -> nn.Module:
@@ -206,15 +200,12 @@ class ResNet(BaseModule):
         """(B, C, H, W) to (B, stem_channels, H / 4, W / 4)."""
         return self.maxpool(self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x))))
 
-    def _freeze(self) -> None:
-        """Hold the stem and the first stages: no gradients, no new statistics."""
+    def frozen_parts(self) -> Iterable[nn.Module]:
+        """Return the stem and the first stages."""
         if self.frozen_stages < 0:
-            return
-        stem = [self.stem] if self.deep_stem else [self.conv1, self.norm1]
-        stages = [getattr(self, name) for name in self.res_layers[: self.frozen_stages]]
-        for part in (*stem, *stages):
-            part.eval()
-            part.requires_grad_(False)
+            return ()
+        stem = (self.stem,) if self.deep_stem else (self.conv1, self.norm1)
+        return *stem, *(getattr(self, name) for name in self.res_layers[: self.frozen_stages])
 
     @classmethod
     def _architecture(cls, depth: int, num_stages: int) -> tuple[type[BasicBlock | Bottleneck], tuple[int, ...]]:
@@ -251,14 +242,14 @@ class ResNet_CIFAR(ResNet):
 
 MODELS.register_defaults(ResNet, "ResNetV1c", deep_stem=True)
 MODELS.register_defaults(ResNet, "ResNetV1d", deep_stem=True, avg_down=True)
+MODELS.register_defaults(ResNet, "ResNeXt", groups=32, width_per_group=4)
+MODELS.register_defaults(ResNet, "SEResNet", se_ratio=16)
+MODELS.register_defaults(ResNet, "SEResNeXt", se_ratio=16, groups=32, width_per_group=4)
 
 
-def _init_cfg(init_cfg: Any, pretrained: str | None) -> Any:
-    if pretrained is None:
-        return list(_KAIMING) if init_cfg is None else init_cfg
-    if init_cfg is not None:
-        raise ValueError("pretrained and init_cfg cannot both be given")
-    return {"type": "Pretrained", "checkpoint": pretrained}
+def _inner_width(groups: int, per_group: int | None, base_channels: int) -> float:
+    """Return the channels inside a bottleneck, in those of its stage."""
+    return groups * per_group / base_channels if groups > 1 and per_group is not None else 1.0
 
 
 def _check_stages(num_stages: int, **lists: Sequence[int]) -> None:

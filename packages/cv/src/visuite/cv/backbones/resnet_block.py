@@ -11,9 +11,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
-from visuite.cv.layers import DropPath, build_conv_layer, build_norm_layer, build_plugin_layer
+from visuite.cv.layers import (
+    DropPath,
+    SELayer,
+    build_conv_layer,
+    build_norm_layer,
+    build_plugin_layer,
+    recompute,
+)
 from visuite.engine.model import BaseModule
 
 Cfg = Mapping[str, Any]
@@ -35,6 +41,10 @@ class BlockOptions:
         plugins: `dict(cfg=..., position='after_conv1|2|3')` each.
         drop_path_rate: The chance of a sample to lose a block's residual.
         zero_init_residual: The last norm of a block starts at zero, so that the block starts as its shortcut.
+        expansion: Channels out of a block in K; by default the block's own.
+        groups: Of the 3x3 convolution of a bottleneck.
+        width: Channels inside a bottleneck in K.
+        se_ratio: By how much squeeze-and-excitation narrows a block's last channels; None is none.
     """
 
     style: str = "pytorch"
@@ -45,6 +55,10 @@ class BlockOptions:
     plugins: Sequence[Cfg] = ()
     drop_path_rate: float = 0.0
     zero_init_residual: bool = True
+    expansion: int | None = None
+    groups: int = 1
+    width: float = 1.0
+    se_ratio: int | None = None
 
     def __post_init__(self) -> None:
         if self.style not in ("pytorch", "caffe"):
@@ -60,7 +74,7 @@ class BlockOptions:
 
     def conv3x3(self, channels: int, stride: int, dilation: int) -> nn.Module:
         """Build the 3x3 convolution of a bottleneck, the deformable one where there is to be one."""
-        shape = {"stride": stride, "padding": dilation, "dilation": dilation}
+        shape = {"stride": stride, "padding": dilation, "dilation": dilation, "groups": self.groups}
         cfg = dict(self.dcn or {})
         if self.dcn is None or (cfg.pop("fallback_on_stride", False) and stride > 1):
             return self.conv(channels, channels, 3, **shape)
@@ -72,22 +86,32 @@ class BlockOptions:
 
 
 class ResidualBlock(BaseModule):
-    """A shortcut and a residual, added: `relu(shortcut(x) + drop_path(residual(x)))`.
+    """A shortcut and a residual, added: `relu(shortcut(x) + drop_path(se_layer(residual(x))))`.
 
     Args:
+        channels: K.
         options: What the blocks of a stage share.
     """
 
     expansion: int
     downsample: nn.Module | None
 
-    def __init__(self, options: BlockOptions) -> None:
+    def __init__(self, channels: int, options: BlockOptions) -> None:
         super().__init__()
+        self.expansion = self.expansion_of(options)
         self.with_cp = options.with_cp
         self.zero_init_residual = options.zero_init_residual
         self.relu = nn.ReLU(inplace=True)
         self.drop_path = DropPath(options.drop_path_rate) if options.drop_path_rate > 0 else nn.Identity()
+        self.se_layer = (
+            nn.Identity() if options.se_ratio is None else SELayer(channels * self.expansion, ratio=options.se_ratio)
+        )
         self.norm_names: list[str] = []
+
+    @classmethod
+    def expansion_of(cls, options: BlockOptions) -> int:
+        """Return the channels out of a block, in K."""
+        return options.expansion or cls.expansion
 
     def add_norm(self, options: BlockOptions, channels: int) -> None:
         """Make the next norm of the residual: `bn1`, `bn2`, ..."""
@@ -108,13 +132,11 @@ class ResidualBlock(BaseModule):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, K * expansion, H / s, W / s)."""
-        if self.with_cp and x.requires_grad:
-            return self.relu(checkpoint(self._add, x, use_reentrant=False))
-        return self.relu(self._add(x))
+        return self.relu(recompute(self._add, x, enabled=self.with_cp))
 
     def _add(self, x: torch.Tensor) -> torch.Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        return self.drop_path(self.residual(x)) + shortcut
+        return self.drop_path(self.se_layer(self.residual(x))) + shortcut
 
     def residual(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, K * expansion, H / s, W / s), not activated: what a subclass computes."""
@@ -133,7 +155,7 @@ class BasicBlock(ResidualBlock):
         options: What the blocks of a stage share.
 
     Raises:
-        ValueError: deformable convolutions or plugins, for which it has no place.
+        ValueError: deformable convolutions, plugins or groups, for which it has no place.
     """
 
     expansion = 1
@@ -149,23 +171,25 @@ class BasicBlock(ResidualBlock):
         options: BlockOptions | None = None,
     ) -> None:
         options = options or BlockOptions()
-        if options.dcn is not None or options.plugins:
-            raise ValueError("deformable convolutions and plugins go into bottlenecks: depth 50 and more")
-        super().__init__(options)
+        if options.dcn is not None or options.plugins or options.groups != 1:
+            raise ValueError("deformable convolutions, plugins and groups go into bottlenecks: depth 50 and more")
+        super().__init__(channels, options)
         self.conv1 = options.conv(in_channels, channels, 3, stride=stride, padding=dilation, dilation=dilation)
         self.add_norm(options, channels)
-        self.conv2 = options.conv(channels, channels, 3, padding=1)
-        self.add_norm(options, channels)
+        self.conv2 = options.conv(channels, channels * self.expansion, 3, padding=1)
+        self.add_norm(options, channels * self.expansion)
         self.downsample = downsample
 
     def residual(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) to (B, K, H / s, W / s)."""
+        """(B, C, H, W) to (B, K * expansion, H / s, W / s)."""
         x = self.relu(self.norm(1)(self.conv1(x)))
         return self.norm(2)(self.conv2(x))
 
 
 class Bottleneck(ResidualBlock):
     """Convolutions 1x1, 3x3 and 1x1, of which the last widens to four times the channels (He et al., arXiv:1512.03385).
+
+    With groups it is the block of ResNeXt (arXiv:1611.05431).
 
     Args:
         in_channels: C.
@@ -189,23 +213,24 @@ class Bottleneck(ResidualBlock):
         options: BlockOptions | None = None,
     ) -> None:
         options = options or BlockOptions()
-        super().__init__(options)
+        super().__init__(channels, options)
         first, second = (1, stride) if options.style == "pytorch" else (stride, 1)
-        self.conv1 = options.conv(in_channels, channels, 1, stride=first)
-        self.add_norm(options, channels)
-        self.conv2 = options.conv3x3(channels, second, dilation)
-        self.add_norm(options, channels)
-        self.conv3 = options.conv(channels, channels * self.expansion, 1)
-        self.add_norm(options, channels * self.expansion)
+        inside, outside = int(channels * options.width), channels * self.expansion
+        self.conv1 = options.conv(in_channels, inside, 1, stride=first)
+        self.add_norm(options, inside)
+        self.conv2 = options.conv3x3(inside, second, dilation)
+        self.add_norm(options, inside)
+        self.conv3 = options.conv(inside, outside, 1)
+        self.add_norm(options, outside)
         self.downsample = downsample
-        widths = (channels, channels, channels * self.expansion)
+        widths = (inside, inside, outside)
         self.plugin_names = {
             position: self._add_plugins([p["cfg"] for p in options.plugins if p["position"] == position], width)
             for position, width in zip(_PLUGIN_POSITIONS, widths, strict=True)
         }
 
     def residual(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, H, W) to (B, 4 * K, H / s, W / s)."""
+        """(B, C, H, W) to (B, K * expansion, H / s, W / s)."""
         x = self._plugins("after_conv1", self.relu(self.norm(1)(self.conv1(x))))
         x = self._plugins("after_conv2", self.relu(self.norm(2)(self.conv2(x))))
         return self._plugins("after_conv3", self.norm(3)(self.conv3(x)))
@@ -263,7 +288,7 @@ def make_stage(
     """Make a stage, one block for each dilation; the first has the stride and the shortcut."""
     blocks = [
         block(
-            in_channels if index == 0 else channels * block.expansion,
+            in_channels if index == 0 else channels * block.expansion_of(options),
             channels,
             stride=stride if index == 0 else 1,
             dilation=dilation,

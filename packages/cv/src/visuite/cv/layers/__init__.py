@@ -1,20 +1,30 @@
 """Layers, and the builders that turn their configs into modules."""
 
 from visuite.cv.layers.activation import Clamp, HSigmoid, Swish, build_activation_layer
+from visuite.cv.layers.adaptive_padding import Conv2dAdaptivePadding
 from visuite.cv.layers.conv import build_conv_layer, build_padding_layer
 from visuite.cv.layers.conv_module import ConvModule
 from visuite.cv.layers.drop import Dropout, DropPath, build_dropout, drop_path
+from visuite.cv.layers.inverted_residual import EdgeResidual, InvertedResidual, LinearBottleneck
+from visuite.cv.layers.make_divisible import make_divisible
 from visuite.cv.layers.norm import SyncBatchNorm, build_norm_layer, is_norm, norm_abbreviation
 from visuite.cv.layers.plugin import build_plugin_layer
+from visuite.cv.layers.recompute import recompute
+from visuite.cv.layers.se_layer import SELayer
 from visuite.cv.layers.upsample import PixelShufflePack, build_upsample_layer
 
 __all__ = [
     "Clamp",
+    "Conv2dAdaptivePadding",
     "ConvModule",
     "DropPath",
     "Dropout",
+    "EdgeResidual",
     "HSigmoid",
+    "InvertedResidual",
+    "LinearBottleneck",
     "PixelShufflePack",
+    "SELayer",
     "Swish",
     "SyncBatchNorm",
     "build_activation_layer",
@@ -26,5 +36,7 @@ __all__ = [
     "build_upsample_layer",
     "drop_path",
     "is_norm",
+    "make_divisible",
     "norm_abbreviation",
+    "recompute",
 ]
