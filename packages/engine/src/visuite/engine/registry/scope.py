@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import entry_points
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -45,6 +44,8 @@ def canonical_scope(scope: str) -> str:
 @functools.cache
 def announced_packages(group: str) -> dict[str, str]:
     """Return {scope: module name} of the packages that announce themselves in an entry point group."""
+    from importlib.metadata import entry_points  # not needed to read a config, and slow
+
     return {point.name: point.value for point in entry_points(group=group)}
 
 

@@ -1,6 +1,13 @@
-"""Small tools that every package uses."""
+"""Small tools that every package uses.
 
-from visuite.engine.utils.environment import collect_env
+What needs torch is imported when it is first asked for, so that a config is read without it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from visuite.engine.utils.inspection import (
     get_installed_path,
     get_object_from_string,
@@ -11,7 +18,6 @@ from visuite.engine.utils.inspection import (
 )
 from visuite.engine.utils.manager import ManagerMixin
 from visuite.engine.utils.path import check_file_exist, is_filepath, mkdir_or_exist, scandir, symlink
-from visuite.engine.utils.processes import set_multi_processing
 from visuite.engine.utils.progress import (
     ProgressBar,
     track_iter_progress,
@@ -36,10 +42,14 @@ from visuite.engine.utils.sequences import (
     to_ntuple,
     tuple_cast,
 )
-from visuite.engine.utils.tensor_images import tensor2imgs
 from visuite.engine.utils.text import did_you_mean, nearest
 from visuite.engine.utils.timer import Timer, TimerError, check_time
 from visuite.engine.utils.version import digit_version, get_git_hash
+
+if TYPE_CHECKING:
+    from visuite.engine.utils.environment import collect_env
+    from visuite.engine.utils.processes import set_multi_processing
+    from visuite.engine.utils.tensor_images import tensor2imgs
 
 __all__ = [
     "ManagerMixin",
@@ -85,3 +95,11 @@ __all__ = [
     "track_progress_rich",
     "tuple_cast",
 ]
+
+_WITH_TORCH = {"collect_env": "environment", "set_multi_processing": "processes", "tensor2imgs": "tensor_images"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from importlib import metadata, util
+from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ def is_installed(package: str) -> bool:
 
 def package_version(distribution: str) -> str | None:
     """Return the version of an installed distribution, or None."""
+    from importlib import metadata  # slow, and most processes never ask
+
     try:
         return metadata.version(distribution)
     except (metadata.PackageNotFoundError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent import futures
 from typing import Any, TextIO
 
 
@@ -131,7 +131,7 @@ def track_parallel_progress(
     """
     bar = ProgressBar(len(tasks), bar_width, file=file)
     try:
-        with ProcessPoolExecutor(nproc, initializer=initializer, initargs=initargs) as pool:
+        with futures.ProcessPoolExecutor(nproc, initializer=initializer, initargs=initargs) as pool:
             return list(_counted(pool.map(func, tasks, chunksize=chunksize), bar))
     finally:
         bar.close()
@@ -166,7 +166,7 @@ def track_progress_rich(
     try:
         if nproc <= 1:
             return list(_counted(map(_call, calls), bar))
-        with ProcessPoolExecutor(nproc) as pool:
+        with futures.ProcessPoolExecutor(nproc) as pool:
             return list(_counted(pool.map(_call, calls, chunksize=chunksize), bar))
     finally:
         bar.close()
