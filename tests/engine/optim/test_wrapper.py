@@ -194,18 +194,6 @@ def test_ranks_exchange_gradients_only_where_a_window_ends():
     assert synced == [False, False, True, False, False, True, True]
 
 
-def test_fsdp_is_told_when_to_exchange():
-    model, told = Parallel(), []
-    model.set_requires_gradient_sync = told.append
-    wrapper = OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1), accumulative_counts=2)
-    for batch in batches(4):
-        with wrapper.optim_context(model):
-            loss = loss_of(model, batch)
-        wrapper.update_params(loss)
-    assert told == [False, True, False, True]
-    assert model.held_back == 0
-
-
 def groups_of_two() -> OptimWrapper:
     a, b = nn.Parameter(torch.ones(1)), nn.Parameter(torch.ones(1))
     return OptimWrapper(torch.optim.SGD([dict(params=[a]), dict(params=[b], lr=0.01)], lr=0.1, momentum=0.9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from torch import Tensor, nn
@@ -10,6 +11,8 @@ from torch.nn.parallel import DistributedDataParallel
 from visuite.engine.logging import print_log
 from visuite.engine.model.base_model import OptimStep, train_step_through
 from visuite.engine.registry import MODEL_WRAPPERS
+
+_DDP_ARGUMENTS = inspect.signature(DistributedDataParallel.__init__).parameters
 
 
 @MODEL_WRAPPERS.register_module()
@@ -24,6 +27,8 @@ class MMDistributedDataParallel(DistributedDataParallel):
     """
 
     def __init__(self, module: nn.Module, detect_anomalous_params: bool = False, **kwargs: Any) -> None:
+        if "broadcast_buffers" in kwargs and "forward_sync_buffers" in _DDP_ARGUMENTS:  # what newer torch calls it
+            kwargs["forward_sync_buffers"] = kwargs.pop("broadcast_buffers")
         super().__init__(module, **kwargs)
         self.detect_anomalous_params = detect_anomalous_params
 

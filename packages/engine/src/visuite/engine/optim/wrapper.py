@@ -114,14 +114,8 @@ class OptimWrapper:
 
     def optim_context(self, model: nn.Module) -> AbstractContextManager[Any]:
         """Return the context for the forward pass: ranks do not exchange gradients until a window ends."""
-        if self.accumulative_counts == 1:
-            return nullcontext()
-        sync = self.should_sync()
-        switch: Any = getattr(model, "set_requires_gradient_sync", None)
-        if switch is not None:  # FSDP2 keeps a switch in place of a context
-            switch(sync)
-            return nullcontext()
-        no_sync: Any = None if sync else getattr(model, "no_sync", None)
+        # FSDP2 is left alone: that it reduces each batch's gradients to parts is what saves memory.
+        no_sync: Any = None if self.should_sync() else getattr(model, "no_sync", None)
         return nullcontext() if no_sync is None else no_sync()
 
     def _clip_grad(self) -> None:

@@ -20,10 +20,10 @@ from visuite.engine.fileio import atomic_write
 from visuite.engine.logging import print_log
 from visuite.engine.logging.plain import to_plain
 from visuite.engine.model import CheckpointError, unwrap_model
-from visuite.engine.model.checkpoint_io import find_state_dict, load_state_dict, read_checkpoint, weights_to_cpu
-from visuite.engine.model.checkpoint_io import get_state_dict as weights_of
+from visuite.engine.model.checkpoint_io import find_state_dict, load_state_dict, read_checkpoint
 from visuite.engine.model.checkpoint_io import revise_keys as rename_keys
-from visuite.engine.optim import OptimWrapper, OptimWrapperDict
+from visuite.engine.model.sharding import loading
+from visuite.engine.optim import OptimWrapperDict
 from visuite.engine.runner.environment import generator_states, restore_generators
 from visuite.engine.runner.plan import (
     POLICY,
@@ -33,6 +33,8 @@ from visuite.engine.runner.plan import (
     replay,
     restore_hyper_parameters,
 )
+from visuite.engine.runner.shards import read_parts, remove_stale, write_parts
+from visuite.engine.runner.strategy import parameters_of
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
@@ -103,9 +105,8 @@ class Checkpointer:
             "generators": all_gather_object(generator_states()),
         }
         if save_optimizer:
-            pending = _each_wrapper(runner.optim_wrapper, lambda one: one.pending_gradients())
             checkpoint["optimizer"] = runner.strategy.saved(runner.optim_wrapper.state_dict())
-            checkpoint["gradients"] = runner.strategy.saved(pending)
+            checkpoint["gradients"] = runner.strategy.saved(runner.optim_wrapper.pending_gradients())
         if save_param_scheduler:
             checkpoint["param_schedulers"] = _each_scheduler(runner.param_schedulers)
         return checkpoint
@@ -131,12 +132,12 @@ class Checkpointer:
             CheckpointError: weights of which none fits or, with `strict`, not all; in a short summary.
         """
         checkpoint = read_checkpoint(path, map_location=map_location)
-        read_parts(path, checkpoint, self._like)
+        read_parts(path, checkpoint, "state_dict", self._like)
         self.runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         weights = rename_keys(find_state_dict(checkpoint), revise_keys)
         try:
             with loading(self.runner.model):
-            load_state_dict(self.runner.model, weights, strict=strict, logger=self.runner.logger)
+                load_state_dict(self.runner.model, weights, strict=strict, logger=self.runner.logger)
         except CheckpointError as error:
             raise CheckpointError(f"{path} does not fit {self.runner.model_name}: {error}") from None
         print_log(f"weights loaded from {path}", self.runner.logger)
@@ -157,6 +158,8 @@ class Checkpointer:
         saved = Plan.from_checkpoint(meta.get("plan"))
         changes = [] if saved is None else self._plan_changes(saved, checkpoint)
         if resume_optimizer and "optimizer" in checkpoint:
+            for key in ("optimizer", "gradients"):
+                read_parts(path, checkpoint, key, self._like)
             self._resume_optimizer(checkpoint, saved if changes else None)
         if saved is not None and changes:
             meta = runner.plan.translate(meta, saved)
@@ -180,12 +183,20 @@ class Checkpointer:
     def _resume_optimizer(self, checkpoint: Mapping[str, Any], changed_from: Plan | None) -> None:
         """Restore the moments, and what belongs to the very same plan: hyper-parameters, gradients in flight."""
         wrapper, plan = self.runner.optim_wrapper, self.runner.plan
-        own = hyper_parameters(wrapper)
-        wrapper.load_state_dict(checkpoint["optimizer"])
+        own, restored = hyper_parameters(wrapper), self.runner.strategy.restored
+        wrapper.load_state_dict(restored(checkpoint["optimizer"], wrapper))
         if changed_from is not None:
             restore_hyper_parameters(wrapper, own)
         if changed_from is None or plan.has_batches_of(changed_from):
-            _restore_gradients(wrapper, checkpoint.get("gradients"))
+            wrapper.restore_gradients(restored(checkpoint.get("gradients"), wrapper))
+
+    def _like(self, keys: tuple[Any, ...]) -> torch.Tensor:
+        """Return the parameter that a tensor of a checkpoint, found under these keys, belongs to."""
+        if keys[0] == "state_dict":
+            return unwrap_model(self.runner.model).get_parameter(keys[1])
+        wrapper = self.runner.optim_wrapper
+        one = wrapper[keys[1]] if isinstance(wrapper, OptimWrapperDict) else wrapper
+        return parameters_of(one)[keys[-2] if keys[0] == "optimizer" else keys[-1]]
 
     def _resume_surroundings(self, checkpoint: Mapping[str, Any]) -> None:
         """Restore the history and the generators; those of other ranks than there were begin anew."""
@@ -238,20 +249,6 @@ def damage(path: Path) -> str | None:
         return f"{broken} has a wrong checksum" if broken else None
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         return str(error) or type(error).__name__
-
-
-def _each_wrapper(wrapper: OptimWrapper | OptimWrapperDict, read: Any) -> Any:
-    if isinstance(wrapper, OptimWrapperDict):
-        return {name: read(one) for name, one in wrapper.items()}
-    return read(wrapper)
-
-
-def _restore_gradients(wrapper: OptimWrapper | OptimWrapperDict, gradients: Any) -> None:
-    if isinstance(wrapper, OptimWrapperDict):
-        for name, one in wrapper.items():
-            _restore_gradients(one, (gradients or {}).get(name))
-    elif gradients is not None:
-        wrapper.restore_gradients(gradients)
 
 
 def _each_scheduler(schedulers: Any) -> Any:

@@ -99,8 +99,8 @@ class SingleDeviceStrategy:
         """Return the state of optimizers, or gradients, as a checkpoint holds it."""
         return state
 
-    def restored(self, state: Any, optim_wrapper: OptimWrapper) -> Any:
-        """Return a saved state of one optimizer, or its gradients, as its parameters lie here."""
+    def restored(self, state: Any, optim_wrapper: OptimWrapper | OptimWrapperDict) -> Any:
+        """Return a saved state of optimizers, or gradients, as the parameters lie here."""
         return state
 
 
@@ -207,10 +207,12 @@ class FSDPStrategy(SingleDeviceStrategy):
         """Return a state whole (on rank 0), or in parts."""
         return whole(state, keep=is_main_process()) if self.gathers else state
 
-    def restored(self, state: Any, optim_wrapper: OptimWrapper) -> Any:
+    def restored(self, state: Any, optim_wrapper: OptimWrapper | OptimWrapperDict) -> Any:
         """Return this rank's parts of a state (`{'state': {number: {...}}}`) or of gradients (`{number: tensor}`)."""
         if state is None:
             return None
+        if isinstance(optim_wrapper, OptimWrapperDict):
+            return {name: self.restored(one, optim_wrapper[name]) for name, one in state.items()}
         parameters = parameters_of(optim_wrapper)
         if "state" not in state:
             return {n: part_like(one, parameters[n]) for n, one in state.items()}

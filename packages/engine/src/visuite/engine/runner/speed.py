@@ -1,0 +1,75 @@
+"""Switches that change how fast a model runs and not what it computes: compilation, memory format, backends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from visuite.engine.utils.text import did_you_mean
+
+
+def compile_in_place(model: nn.Module, options: bool | Mapping[str, Any]) -> None:
+    """Compile a model so that every call of it runs compiled, under the same names of weights.
+
+    Args:
+        model: The model; `model(...)`, which training and validation steps call, is compiled.
+        options: True, or arguments of `torch.compile` (`backend`, `mode`, `dynamic`, ...); `target` names another
+            method to compile.
+
+    Raises:
+        ValueError: the model has no such method; says the nearest.
+    """
+    arguments = {} if options is True else dict(options)  # type: ignore[arg-type]
+    target = arguments.pop("target", "forward")
+    if not callable(getattr(model, target, None)):
+        raise ValueError(f"{type(model).__name__} has no method {target!r}{did_you_mean(target, dir(model))}")
+    if target == "forward":
+        model.compile(**arguments)
+    else:
+        setattr(model, target, torch.compile(getattr(model, target), **arguments))
+
+
+def take_channels_last(model: nn.Module, *, weights: bool = True) -> None:
+    """Let a model compute on images [B, C, H, W] whose channels lie next to each other in memory.
+
+    Args:
+        model: The model.
+        weights: Lay the weights of convolutions out likewise.
+    """
+    if weights:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.register_forward_pre_hook(_inputs_channels_last, with_kwargs=True)
+
+
+def _inputs_channels_last(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return tuple(map(_channels_last, args)), {name: _channels_last(value) for name, value in kwargs.items()}
+
+
+def _channels_last(value: Any) -> Any:
+    if isinstance(value, Tensor) and value.dim() == 4:
+        return value.contiguous(memory_format=torch.channels_last)
+    return value
+
+
+def set_backends(settings: Mapping[str, Any], where: Any = torch.backends, path: str = "torch_backends") -> None:
+    """Set attributes of `torch.backends`: `dict(cudnn=dict(allow_tf32=True), cuda=dict(matmul=dict(...)))`.
+
+    Raises:
+        ValueError: torch has no such setting; says the nearest.
+    """
+    for name, value in settings.items():
+        if not hasattr(where, name):
+            raise ValueError(f"env_cfg.{path}: torch has no {name!r}{did_you_mean(name, dir(where))}")
+        if isinstance(value, Mapping):
+            set_backends(value, getattr(where, name), f"{path}.{name}")
+        else:
+            setattr(where, name, value)
+
+
+def allow_tf32(allow: bool) -> None:
+    """Let float32 products and convolutions on GPUs run on TensorFloat-32 cores (10 bits of mantissa), or not."""
+    torch.backends.cuda.matmul.allow_tf32 = allow
+    torch.backends.cudnn.allow_tf32 = allow
