@@ -48,11 +48,15 @@ def test_activating_lasts_for_the_block(kind):
     assert kind.get_current_instance() is b
 
 
-def test_what_is_made_inside_a_block_does_not_stay_current(kind):
+def test_what_is_made_inside_a_block_is_current_after_it(kind):
     a = kind.get_instance("a")
     with a.activate():
-        kind.get_instance("inner")
-    assert kind.get_current_instance() is a
+        inner = kind.get_instance("inner")
+        assert kind.get_current_instance() is a
+        with inner.activate():
+            assert kind.get_current_instance() is inner
+        assert kind.get_current_instance() is a
+    assert kind.get_current_instance() is inner
 
 
 @pytest.mark.parametrize("name", ["", None, 3])

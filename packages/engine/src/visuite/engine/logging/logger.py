@@ -94,7 +94,7 @@ class MMLogger(ManagerMixin, logging.Logger):
     @classmethod
     def get_current_instance(cls) -> Self:
         """Return the current logger; make one called 'visuite' when there is none."""
-        return super().get_current_instance() if cls._current else cls.get_instance(DEFAULT_NAME)
+        return super().get_current_instance() if cls._active or cls._current else cls.get_instance(DEFAULT_NAME)
 
     def setLevel(self, level: int | str) -> None:
         """Set the least level that is logged.

@@ -49,7 +49,7 @@ class MessageHub(ManagerMixin):
     @classmethod
     def get_current_instance(cls) -> Self:
         """Return the current hub; make one called 'visuite' when there is none."""
-        return super().get_current_instance() if cls._current else cls.get_instance(DEFAULT_NAME)
+        return super().get_current_instance() if cls._active or cls._current else cls.get_instance(DEFAULT_NAME)
 
     # ------------------------------------------------------------------ writing
 

@@ -123,7 +123,7 @@ class DefaultScope(ManagerMixin):
     @classmethod
     def get_current_instance(cls) -> DefaultScope | None:  # type: ignore[override]
         """Return the current scope, or None when none was set."""
-        return super().get_current_instance() if cls._current else None
+        return super().get_current_instance() if cls._active or cls._current else None
 
     @classmethod
     @contextmanager

@@ -42,7 +42,7 @@ def setup_environment(env_cfg: dict[str, Any], launcher: str) -> None:
     _set_torch(env_cfg)
     set_multi_processing(**{"distributed": launcher != "none", **env_cfg.get("mp_cfg", {})})
     if launcher != "none" and not is_distributed():
-        init_dist(launcher, **env_cfg.get("dist_cfg", {"backend": "nccl"}))
+        init_dist(launcher, **(env_cfg.get("dist_cfg") or {}))
     _raise_file_limit(int(env_cfg.get("resource_limit", 4096)))
 
 
@@ -117,6 +117,28 @@ def generator_states() -> dict[str, Any]:
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
+
+
+class OwnGenerators:
+    """Generators of a run's own: a context inside which the process's global ones are these.
+
+    They begin as the process's are when the context is first entered. Runs in one process so draw as if each were
+    alone, one inside the other or in turn.
+    """
+
+    def __init__(self) -> None:
+        self._own: dict[str, Any] | None = None
+        self._outer: dict[str, Any] | None = None
+
+    def __enter__(self) -> None:
+        self._outer = generator_states()
+        if self._own is not None:
+            restore_generators(self._own)
+
+    def __exit__(self, *error: object) -> None:
+        self._own = generator_states()
+        assert self._outer is not None
+        restore_generators(self._outer)
 
 
 def restore_generators(states: dict[str, Any]) -> None:

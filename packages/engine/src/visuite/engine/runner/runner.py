@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,18 +38,31 @@ from visuite.engine.runner.build import (
 )
 from visuite.engine.runner.checkpointer import Checkpointer
 from visuite.engine.runner.environment import (
+    OwnGenerators,
     common_timestamp,
     run_device,
     set_randomness,
     setup_environment,
     unique_name,
 )
+from visuite.engine.runner.failure import ends_together
 from visuite.engine.runner.log_processor import LogProcessor
 from visuite.engine.runner.plan import Plan, hyper_parameters
 from visuite.engine.runner.spec import RunnerSpec
 from visuite.engine.runner.strategy import SingleDeviceStrategy, choose_strategy
 from visuite.engine.utils.environment import collect_env
 from visuite.engine.visualization import Visualizer
+
+
+def part(build: Callable[[Runner], Any]) -> Any:
+    """Make a property of a part that is built once, on first use, with the run's own randomness and logger."""
+
+    @wraps(build)
+    def built(runner: Runner) -> Any:
+        with runner._current():
+            return build(runner)
+
+    return cached_property(built)
 
 
 def _of_loop(mode: str, name: str, doc: str) -> Any:
@@ -136,6 +149,8 @@ class Runner:
         setup_environment(spec.env_cfg, spec.launcher)
         self.rank, self.world_size = get_dist_info()
         self.distributed = is_distributed()
+        self._inside = False
+        self._generators = OwnGenerators()
         self.seed_was_given = spec.randomness.get("seed") is not None
         self.set_randomness(**{"seed": None, **spec.randomness})
         self.timestamp = common_timestamp()
@@ -160,14 +175,23 @@ class Runner:
 
     @contextmanager
     def _current(self) -> Iterator[None]:
-        """Make this run's logger, hub, scope and visualizer the current ones, whatever other runs exist."""
+        """Make this run's generators, logger, hub, scope and visualizer the current ones, whatever other runs exist."""
+        if self._inside:  # parts are built while verbs run
+            yield
+            return
         with ExitStack() as stack:
+            stack.enter_context(self._generators)
             for one in (self.default_scope, self.logger, self.message_hub):
                 stack.enter_context(one.activate())
             if "visualizer" in self.__dict__:
                 stack.enter_context(self.visualizer.activate())
-            stack.callback(self._release_workers)
+            self._inside = True
+            stack.callback(self._leave)
             yield
+
+    def _leave(self) -> None:
+        self._inside = False
+        self._release_workers()
 
     def _release_workers(self) -> None:
         """End the workers that loaders keep; left to the garbage collector, each would hang for seconds."""
@@ -182,26 +206,26 @@ class Runner:
         """This process's device."""
         return run_device(self.cfg.get("device"))
 
-    @cached_property
+    @part
     def strategy(self) -> SingleDeviceStrategy:
         """What puts the model on its device or devices."""
         return choose_strategy(self.device, self.cfg)
 
-    @cached_property
+    @part
     def model(self) -> nn.Module:
         """The model, on its device, wrapped where the strategy wraps."""
         defaults = {} if self.spec.data_preprocessor is None else {"data_preprocessor": self.spec.data_preprocessor}
         with config_path("model"):
             return self.strategy.place(MODELS.build(self.spec.model, default_args=defaults))
 
-    @cached_property
+    @part
     def train_loop(self) -> Any:
         """The training loop."""
         self._require("train_cfg", "training")
         with config_path("train_dataloader"):
             return build_train_loop(self, self.spec.train_cfg, self.spec.train_dataloader)
 
-    @cached_property
+    @part
     def val_loop(self) -> Any:
         """The validation loop, or None."""
         if self.spec.val_cfg is None:
@@ -211,7 +235,7 @@ class Runner:
                 self, self.spec.val_cfg, self.spec.val_dataloader, "ValLoop", evaluator=self.spec.val_evaluator
             )
 
-    @cached_property
+    @part
     def test_loop(self) -> Any:
         """The test loop."""
         self._require("test_cfg", "testing")
@@ -220,7 +244,7 @@ class Runner:
                 self, self.spec.test_cfg, self.spec.test_dataloader, "TestLoop", evaluator=self.spec.test_evaluator
             )
 
-    @cached_property
+    @part
     def optim_wrapper(self) -> OptimWrapper | OptimWrapperDict:
         """The optimizer and how it is stepped, its learning rates scaled to the batch size where asked."""
         self._require("optim_wrapper", "training")
@@ -231,7 +255,7 @@ class Runner:
             scale_lr(wrapper, scale, self.train_dataloader.batch_sampler.batch_size * self.world_size)
         return wrapper
 
-    @cached_property
+    @part
     def param_schedulers(self) -> list[Any] | dict[str, list[Any]]:
         """The schedulers of learning rates and the like."""
         return build_param_schedulers(
@@ -242,18 +266,18 @@ class Runner:
             epoch_length=len(self.train_dataloader),
         )
 
-    @cached_property
+    @part
     def plan(self) -> Plan:
         """What the run intends, as it stood before its first step."""
         return Plan.of(self, hyper_parameters(self.optim_wrapper))
 
-    @cached_property
+    @part
     def log_processor(self) -> LogProcessor:
         """What turns the hub's history into log lines."""
         cfg = self.spec.log_processor
         return LOG_PROCESSORS.build({"type": "LogProcessor", **cfg} if isinstance(cfg, dict) else cfg or LogProcessor())
 
-    @cached_property
+    @part
     def visualizer(self) -> Visualizer:
         """What draws, and hands scalars and pictures to trackers."""
         with config_path("visualizer"):
@@ -302,10 +326,11 @@ class Runner:
     build_evaluator = staticmethod(build_evaluator)
 
     def set_randomness(self, seed: int | None, diff_rank_seed: bool = False, deterministic: bool = False) -> None:
-        """Seed the run."""
+        """Seed the run; the generators of the process outside it stay as they are."""
         self.diff_rank_seed = diff_rank_seed
         self.deterministic = deterministic
-        self._seed = set_randomness(seed, diff_rank_seed=diff_rank_seed, deterministic=deterministic)
+        with nullcontext() if self._inside else self._generators:
+            self._seed = set_randomness(seed, diff_rank_seed=diff_rank_seed, deterministic=deterministic)
 
     # ------------------------------------------------------------------ verbs
 
@@ -315,11 +340,11 @@ class Runner:
         While it runs, hooks put into `at_end` what must be undone however training ends.
         """
         self._require("train_cfg", "training")
-        with self._current(), ExitStack() as self.at_end:
+        with ends_together(), self._current(), ExitStack() as self.at_end:
             self._adopt_seed()
             _ = self.param_schedulers, self.plan, self.val_loop  # what is wrong with them is told before any work
             self.call_hook("before_run")
-            self._init_weights()
+            self.strategy.init_weights(self.model)
             self.load_or_resume()
             self.optim_wrapper.initialize_count_status(self.model, self.iter, self.max_iters)
             model = self.train_loop.run()
@@ -336,7 +361,7 @@ class Runner:
         return self._evaluate("test_loop")
 
     def _evaluate(self, loop: str) -> dict[str, float]:
-        with self._current():
+        with ends_together(), self._current():
             run = getattr(self, loop).run
             self.call_hook("before_run")
             if self.spec.load_from is not None and not self._loaded:
@@ -344,11 +369,6 @@ class Runner:
             metrics = run()
             self.call_hook("after_run")
         return metrics
-
-    def _init_weights(self) -> None:
-        model = unwrap_model(self.model)
-        if hasattr(model, "init_weights"):
-            model.init_weights()
 
     # ------------------------------------------------------------------ checkpoints
 

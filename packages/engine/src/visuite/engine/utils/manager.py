@@ -10,18 +10,20 @@ from typing import Any, ClassVar, Self
 class ManagerMixin:
     """Give a class named instances, one of which is current.
 
-    Every subclass keeps its own table. The newest instance is current until another is made or
-    activated, so code deep in a model can write to "the" message hub without being handed one,
-    and two runs in one process still keep apart.
+    Every subclass keeps its own table. The newest instance is current, or, inside a block of
+    `activate`, the activated one; so code deep in a model can write to "the" message hub without
+    being handed one, and two runs in one process, even one inside the other, still keep apart.
     """
 
     _instances: ClassVar[dict[str, Any]] = {}
     _current: ClassVar[list[str]] = []
+    _active: ClassVar[list[str]] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._instances = {}
-        cls._current = []  # names, the last one is current
+        cls._current = []  # names in the order in which they were made
+        cls._active = []  # names of open `activate` blocks, the innermost last
 
     def __init__(self, name: str = "", **kwargs: Any) -> None:
         if not isinstance(name, str) or not name:
@@ -35,7 +37,7 @@ class ManagerMixin:
 
     @classmethod
     def get_instance(cls, name: str, **kwargs: Any) -> Self:
-        """Return the instance called `name`; make it, and make it current, when there is none."""
+        """Return the instance called `name`; make it when there is none, and current unless one is activated."""
         if not isinstance(name, str):
             raise TypeError(f"the name of a {cls.__name__} is a string, not {type(name).__name__}")
         if name not in cls._instances:
@@ -50,9 +52,10 @@ class ManagerMixin:
         Raises:
             RuntimeError: no instance has been made yet.
         """
-        if not cls._current:
+        names = cls._active or cls._current
+        if not names:
             raise RuntimeError(f"no {cls.__name__} exists yet: call {cls.__name__}.get_instance(name) first")
-        return cls._instances[cls._current[-1]]
+        return cls._instances[names[-1]]
 
     @classmethod
     def check_instance_created(cls, name: str) -> bool:
@@ -62,13 +65,9 @@ class ManagerMixin:
     @contextmanager
     def activate(self) -> Iterator[Self]:
         """Make this instance the current one inside a `with` block."""
-        cls = type(self)
-        cls._current.append(self._instance_name)
+        active = type(self)._active
+        active.append(self._instance_name)
         try:
             yield self
         finally:
-            # An instance made inside the block stands above ours; it must not become current afterwards.
-            position = len(cls._current) - 1 - cls._current[::-1].index(self._instance_name)
-            made_inside = cls._current[position + 1 :]
-            del cls._current[position:]
-            cls._current[:0] = [name for name in made_inside if name not in cls._current]
+            active.pop()

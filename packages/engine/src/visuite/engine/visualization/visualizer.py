@@ -51,7 +51,7 @@ class Visualizer(ManagerMixin):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         # One table for all kinds: who asks `Visualizer` for the current one gets the detector's.
-        cls._instances, cls._current = Visualizer._instances, Visualizer._current
+        cls._instances, cls._current, cls._active = Visualizer._instances, Visualizer._current, Visualizer._active
 
     def __init__(
         self,
