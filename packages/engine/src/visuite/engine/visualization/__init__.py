@@ -4,6 +4,20 @@ from visuite.engine.visualization.backend import BaseVisBackend, force_init_env
 from visuite.engine.visualization.canvas import Canvas, as_rgb
 from visuite.engine.visualization.grid import image_grid
 from visuite.engine.visualization.local import LocalVisBackend
+from visuite.engine.visualization.mlflow import MLflowVisBackend
+from visuite.engine.visualization.tensorboard import TensorboardVisBackend
 from visuite.engine.visualization.visualizer import Visualizer
+from visuite.engine.visualization.wandb import WandbVisBackend
 
-__all__ = ["BaseVisBackend", "Canvas", "LocalVisBackend", "Visualizer", "as_rgb", "force_init_env", "image_grid"]
+__all__ = [
+    "BaseVisBackend",
+    "Canvas",
+    "LocalVisBackend",
+    "MLflowVisBackend",
+    "TensorboardVisBackend",
+    "Visualizer",
+    "WandbVisBackend",
+    "as_rgb",
+    "force_init_env",
+    "image_grid",
+]

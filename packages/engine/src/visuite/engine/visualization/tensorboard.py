@@ -1,0 +1,149 @@
+"""A run as TensorBoard's event files."""
+
+from __future__ import annotations
+
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from visuite.engine.logging import print_log
+from visuite.engine.registry import VISBACKENDS
+from visuite.engine.visualization.backend import BaseVisBackend, force_init_env
+from visuite.engine.visualization.canvas import as_rgb
+from visuite.engine.visualization.tracking import Plottable, config_text, config_values, flat, needs_extra
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+
+@VISBACKENDS.register_module()
+class TensorboardVisBackend(BaseVisBackend):
+    """Keep scalars, pictures, the config, hyper-parameters and the graph as events: `tensorboard --logdir WORK_DIR`.
+
+    Args:
+        save_dir: The folder of the event files.
+    """
+
+    FLUSH_SECONDS = 10  # what a killed run can lose
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir)
+        self._plottable = Plottable(type(self).__name__)
+        self._hyperparameters: dict[str, Any] = {}
+
+    def _init_env(self) -> None:
+        with needs_extra("tensorboard", type(self).__name__):
+            from torch.utils.tensorboard import SummaryWriter
+        self._writer = SummaryWriter(self._save_dir, flush_secs=self.FLUSH_SECONDS)
+
+    @property
+    @force_init_env
+    def experiment(self) -> SummaryWriter:
+        """The `SummaryWriter`, for histograms, sounds and whatever else it can write."""
+        return self._writer
+
+    @force_init_env
+    def add_config(self, config: Any, **kwargs: Any) -> None:
+        """Keep a `Config`, or the text of one, as text, and its values as hyper-parameters.
+
+        Raises:
+            TypeError: it is neither.
+        """
+        self._writer.add_text("config", textwrap.indent(config_text(config), "    "))  # markdown's block of code
+        values = {name: _hyperparameter(value) for name, value in flat(config_values(config)).items()}
+        if values and values != self._hyperparameters:
+            self._hyperparameters = values
+            self._write_session(values)
+
+    def _write_session(self, values: dict[str, Any]) -> None:
+        """Write the hyper-parameters into the run's own events: `add_hparams` would open a second run for them."""
+        from torch.utils.tensorboard.summary import hparams
+
+        _, start, end = hparams(values, {})
+        self._writer.file_writer.add_summary(start)
+        self._writer.file_writer.add_summary(end)
+
+    @force_init_env
+    def add_graph(self, model: nn.Module, data_batch: Sequence[Mapping[str, Any]] = (), **kwargs: Any) -> None:
+        """Keep the tree of the model's modules as text, and, given a batch, the graph of `mode='tensor'`.
+
+        A model that cannot be traced costs a line of warning.
+        """
+        self._writer.add_text("model", textwrap.indent(str(model), "    "))
+        if len(data_batch) == 0:
+            return
+        forward, inputs = _traceable(model, data_batch)
+        training, device = model.training, next((p.device for p in model.parameters()), torch.device("cpu"))
+        try:
+            with torch.no_grad(), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the tracer, about itself and about shapes read as numbers
+                self._writer.add_graph(forward.eval(), inputs.to(device), use_strict_trace=False)
+        except Exception as error:  # what a tracer meets in a model has no common type
+            print_log(f"the graph of {type(model).__name__} is left out: {error}", "current", level="WARNING")
+        finally:
+            model.train(training)
+
+    @force_init_env
+    def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
+        """Keep an RGB picture (H, W, 3)."""
+        self._writer.add_image(name, as_rgb(image), step, dataformats="HWC")
+
+    @force_init_env
+    def add_scalar(
+        self, name: str, value: int | float | torch.Tensor | np.ndarray, step: int = 0, **kwargs: Any
+    ) -> None:
+        """Keep a number."""
+        self.add_scalars({name: value}, step)
+
+    @force_init_env
+    def add_scalars(
+        self, scalar_dict: Mapping[str, Any], step: int = 0, file_path: str | None = None, **kwargs: Any
+    ) -> None:
+        """Keep several numbers of one step, each a curve; what is no number is left out, and told of once.
+
+        Raises:
+            TypeError: `scalar_dict` is no mapping.
+        """
+        numbers, step = self._plottable.numbers(scalar_dict, step)
+        for name, number in numbers.items():
+            self._writer.add_scalar(name, number, step)
+
+    def close(self) -> None:
+        """Write what is held back; what comes later goes to a new file of the same folder."""
+        if self._env_initialized:
+            self._writer.close()
+
+
+class _TensorForward(nn.Module):
+    """A model's `mode='tensor'` as a function of its inputs alone, the rest of the batch held fast."""
+
+    def __init__(self, model: nn.Module, rest: Mapping[str, Any] | Sequence[Any]) -> None:
+        super().__init__()
+        self.model = model
+        self.rest = rest
+
+    def forward(self, inputs: Tensor) -> Any:
+        if isinstance(self.rest, Mapping):
+            return self.model(inputs=inputs, **self.rest, mode="tensor")
+        return self.model(inputs, *self.rest, mode="tensor")
+
+
+def _traceable(model: nn.Module, data_batch: Any) -> tuple[nn.Module, Tensor]:
+    """Return a module of one tensor, and the tensor, for a model and a batch as the loader gives it."""
+    preprocess = getattr(model, "data_preprocessor", None)
+    if preprocess is None:
+        return model, data_batch if isinstance(data_batch, Tensor) else data_batch[0]
+    data = preprocess(data_batch, False)
+    if isinstance(data, Mapping):
+        return _TensorForward(model, {key: value for key, value in data.items() if key != "inputs"}), data["inputs"]
+    return _TensorForward(model, data[1:]), data[0]
+
+
+def _hyperparameter(value: Any) -> float | str:
+    """Return a value as TensorBoard's table shows it: numbers can be ordered, anything else is a word ("True")."""
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
