@@ -1,6 +1,38 @@
 """Backbones: images to feature maps. Each tells the channels and strides of its maps."""
 
+from visuite.cv.backbones.base import Backbone
+from visuite.cv.backbones.convnext import ConvNeXt
+from visuite.cv.backbones.deit import DistilledVisionTransformer
+from visuite.cv.backbones.densenet import DenseNet
+from visuite.cv.backbones.efficientnet import EfficientNet
+from visuite.cv.backbones.hrnet import HRNet
+from visuite.cv.backbones.mobilenet_v2 import MobileNetV2
+from visuite.cv.backbones.mobilenet_v3 import MobileNetV3
+from visuite.cv.backbones.regnet import RegNet
+from visuite.cv.backbones.repvgg import RepVGG
 from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck
+from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
+from visuite.cv.backbones.vgg import VGG
+from visuite.cv.backbones.vision_transformer import VisionTransformer
 
-__all__ = ["BasicBlock", "BlockOptions", "Bottleneck", "ResNet", "ResNet_CIFAR"]
+__all__ = [
+    "VGG",
+    "Backbone",
+    "BasicBlock",
+    "BlockOptions",
+    "Bottleneck",
+    "ConvNeXt",
+    "DenseNet",
+    "DistilledVisionTransformer",
+    "EfficientNet",
+    "HRNet",
+    "MobileNetV2",
+    "MobileNetV3",
+    "RegNet",
+    "RepVGG",
+    "ResNet",
+    "ResNet_CIFAR",
+    "ShuffleNetV2",
+    "VisionTransformer",
+]

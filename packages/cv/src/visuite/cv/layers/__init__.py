@@ -2,18 +2,29 @@
 
 from visuite.cv.layers.activation import Clamp, HSigmoid, Swish, build_activation_layer
 from visuite.cv.layers.adaptive_padding import Conv2dAdaptivePadding
+from visuite.cv.layers.attention import MultiheadAttention, SelfAttention
 from visuite.cv.layers.conv import build_conv_layer, build_padding_layer
 from visuite.cv.layers.conv_module import ConvModule
 from visuite.cv.layers.drop import Dropout, DropPath, build_dropout, drop_path
+from visuite.cv.layers.encoder_layer import TransformerEncoderLayer
+from visuite.cv.layers.ffn import FFN, SwiGLUFFN
 from visuite.cv.layers.inverted_residual import EdgeResidual, InvertedResidual, LinearBottleneck
+from visuite.cv.layers.layer_norm2d import GRN, LayerNorm2d
 from visuite.cv.layers.make_divisible import make_divisible
 from visuite.cv.layers.norm import SyncBatchNorm, build_norm_layer, is_norm, norm_abbreviation
+from visuite.cv.layers.patch_embed import AdaptivePadding, PatchEmbed, PatchMerging
 from visuite.cv.layers.plugin import build_plugin_layer
+from visuite.cv.layers.position import LearnedPositionalEncoding, SinePositionalEncoding, resize_pos_embed
 from visuite.cv.layers.recompute import recompute
+from visuite.cv.layers.reparam import RepVGGBlock, fold_norm, identity_kernel
+from visuite.cv.layers.scale import LayerScale, Scale
 from visuite.cv.layers.se_layer import SELayer
 from visuite.cv.layers.upsample import PixelShufflePack, build_upsample_layer
 
 __all__ = [
+    "FFN",
+    "GRN",
+    "AdaptivePadding",
     "Clamp",
     "Conv2dAdaptivePadding",
     "ConvModule",
@@ -22,11 +33,23 @@ __all__ = [
     "EdgeResidual",
     "HSigmoid",
     "InvertedResidual",
+    "LayerNorm2d",
+    "LayerScale",
+    "LearnedPositionalEncoding",
     "LinearBottleneck",
+    "MultiheadAttention",
+    "PatchEmbed",
+    "PatchMerging",
     "PixelShufflePack",
+    "RepVGGBlock",
     "SELayer",
+    "Scale",
+    "SelfAttention",
+    "SinePositionalEncoding",
+    "SwiGLUFFN",
     "Swish",
     "SyncBatchNorm",
+    "TransformerEncoderLayer",
     "build_activation_layer",
     "build_conv_layer",
     "build_dropout",
@@ -35,8 +58,11 @@ __all__ = [
     "build_plugin_layer",
     "build_upsample_layer",
     "drop_path",
+    "fold_norm",
+    "identity_kernel",
     "is_norm",
     "make_divisible",
     "norm_abbreviation",
     "recompute",
+    "resize_pos_embed",
 ]
