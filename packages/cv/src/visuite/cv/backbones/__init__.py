@@ -13,6 +13,7 @@ from visuite.cv.backbones.repvgg import RepVGG
 from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck
 from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
+from visuite.cv.backbones.swin import SwinTransformer
 from visuite.cv.backbones.vgg import VGG
 from visuite.cv.backbones.vision_transformer import VisionTransformer
 
@@ -34,5 +35,6 @@ __all__ = [
     "ResNet",
     "ResNet_CIFAR",
     "ShuffleNetV2",
+    "SwinTransformer",
     "VisionTransformer",
 ]

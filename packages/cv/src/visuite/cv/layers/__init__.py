@@ -20,6 +20,7 @@ from visuite.cv.layers.reparam import RepVGGBlock, fold_norm, identity_kernel
 from visuite.cv.layers.scale import LayerScale, Scale
 from visuite.cv.layers.se_layer import SELayer
 from visuite.cv.layers.upsample import PixelShufflePack, build_upsample_layer
+from visuite.cv.layers.window_attention import ShiftWindowMSA, WindowMSA
 
 __all__ = [
     "FFN",
@@ -45,11 +46,13 @@ __all__ = [
     "SELayer",
     "Scale",
     "SelfAttention",
+    "ShiftWindowMSA",
     "SinePositionalEncoding",
     "SwiGLUFFN",
     "Swish",
     "SyncBatchNorm",
     "TransformerEncoderLayer",
+    "WindowMSA",
     "build_activation_layer",
     "build_conv_layer",
     "build_dropout",

@@ -8,8 +8,8 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 
-def recompute(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, *, enabled: bool) -> torch.Tensor:
-    """Return `function(x)`; where enabled and gradients are wanted, its inner activations are not kept for them."""
+def recompute(function: Callable[..., torch.Tensor], *inputs: torch.Tensor, enabled: bool) -> torch.Tensor:
+    """Return `function(*inputs)`; where enabled, what it computes within is not kept for the gradients."""
     if enabled and torch.is_grad_enabled():
-        return checkpoint(function, x, use_reentrant=False)
-    return function(x)
+        return checkpoint(function, *inputs, use_reentrant=False)
+    return function(*inputs)
