@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from visuite.cv.image import imwarp
 from visuite.cv.transforms import (
     BaseTransform,
     CenterCrop,
+    EfficientNetCenterCrop,
+    EfficientNetRandomCrop,
     Normalize,
     Pad,
     RandomCrop,
@@ -20,6 +23,9 @@ from visuite.cv.transforms import (
     RandomResizedCrop,
     Resize,
     ResizeEdge,
+    Rotate,
+    Shear,
+    Translate,
 )
 
 TRANSFORMS: dict[str, BaseTransform] = {
@@ -36,6 +42,18 @@ TRANSFORMS: dict[str, BaseTransform] = {
     "pad-square": Pad(pad_to_square=True),
     "random-crop": RandomCrop((28, 40), padding=(3, 5)),
     "random-resized-crop": RandomResizedCrop(40, crop_ratio_range=(0.5, 1.0)),
+    "efficientnet": EfficientNetRandomCrop(40, crop_ratio_range=(0.5, 1.0)),
+    "efficientnet-center": EfficientNetCenterCrop(40),
+    "translate": Translate(0.2, pad_val=0, seg_pad_val=0, prob=1.0),
+    "translate-down": Translate(0.2, pad_val=0, seg_pad_val=0, prob=1.0, direction="vertical"),
+}
+
+
+#: These turn rectangles into other shapes: boxes hold the rectangle, while corner points leave their edges.
+OBLIQUE: dict[str, BaseTransform] = {
+    "rotate": Rotate(20.0, pad_val=(0, 0, 0), seg_pad_val=0, prob=1.0),
+    "shear": Shear(0.2, pad_val=0, seg_pad_val=0, prob=1.0, interpolation="bilinear"),
+    "shear-down": Shear(0.2, pad_val=0, seg_pad_val=0, prob=1.0, direction="vertical", interpolation="nearest"),
 }
 
 
@@ -61,6 +79,10 @@ class ListOfMasks:
     def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> ListOfMasks:
         below, right = out_shape[0] - self.masks.shape[1], out_shape[1] - self.masks.shape[2]
         return ListOfMasks(np.pad(self.masks, [(0, 0), (0, below), (0, right)], constant_values=pad_val))
+
+    def warp_affine(self, out_shape: tuple[int, int], matrix: np.ndarray) -> ListOfMasks:
+        moved = [imwarp(mask, matrix, out_shape[::-1], interpolation="nearest") for mask in self.masks]
+        return ListOfMasks(np.stack(moved))
 
     def translate(self, out_shape: tuple[int, int], offset: int, direction: str = "horizontal") -> ListOfMasks:
         return ListOfMasks(np.roll(self.masks, offset, axis=2 if direction == "horizontal" else 1))
@@ -105,6 +127,28 @@ def test_everything_follows_the_painted_rectangle(name: str, seed: int) -> None:
     np.testing.assert_allclose(inside, got["gt_bboxes"][0], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", OBLIQUE)
+@pytest.mark.parametrize("seed", range(5))
+def test_boxes_follow_oblique_rectangles(name: str, seed: int) -> None:
+    np.random.seed(seed)
+    got = OBLIQUE[name](sample())
+    assert got is not None
+    assert np.abs(extent(got["img"][..., 0] > 127) - got["gt_bboxes"][0]).max() <= 1.5
+    assert np.abs(extent(got["gt_masks"][0]) - got["gt_bboxes"][0]).max() <= 1
+    assert np.abs(extent(got["gt_seg_map"] == 7) - got["gt_bboxes"][0]).max() <= 1
+    assert got["gt_keypoints"].shape == (1, 2, 3)
+
+
+@given(st.integers(0, 40), st.integers(0, 30), st.integers(4, 20), st.integers(4, 17), st.floats(-40, 40))
+def test_boxes_follow_turned_rectangles(x: int, y: int, w: int, h: int, angle: float) -> None:
+    got = Rotate(1.0, pad_val=(0, 0, 0), seg_pad_val=0).apply(sample((x, y, x + w, y + h)), angle)
+    seen = extent(got["gt_masks"][0])
+    if seen.any():
+        assert np.abs(seen - got["gt_bboxes"][0]).max() <= 1.5
+    back = Rotate(1.0).apply(got, -angle)["gt_keypoints"][0, :, :2]
+    np.testing.assert_allclose(back, [[x, y], [x + w, y + h]], atol=1e-3)
+
+
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_mask_containers_are_asked_to_move(name: str) -> None:
     np.random.seed(0)
@@ -116,17 +160,17 @@ def test_mask_containers_are_asked_to_move(name: str) -> None:
     assert np.abs(extent(got["gt_masks"].masks[0]) - got["gt_bboxes"][0]).max() <= 1
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", [*TRANSFORMS, *OBLIQUE])
 def test_given_arrays_are_not_written_to(name: str) -> None:
     np.random.seed(0)
     before = sample()
     kept = copy.deepcopy(before)
-    TRANSFORMS[name](dict(before))
+    (TRANSFORMS | OBLIQUE)[name](dict(before))
     for key, value in kept.items():
         assert np.array_equal(before[key], value), key
 
 
-@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("name", [*TRANSFORMS, *OBLIQUE])
 def test_an_image_without_objects(name: str) -> None:
     np.random.seed(0)
     empty = sample()
@@ -135,7 +179,7 @@ def test_an_image_without_objects(name: str) -> None:
         "gt_masks": np.zeros((0, 48, 64), np.uint8),
         "gt_keypoints": np.zeros((0, 17, 3), np.float32),
     }
-    got = TRANSFORMS[name](empty)
+    got = (TRANSFORMS | OBLIQUE)[name](empty)
     assert got is not None
     assert got["gt_bboxes"].shape == (0, 4)
     assert got["gt_masks"].shape == (0, *got["img_shape"])

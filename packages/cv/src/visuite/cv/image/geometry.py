@@ -10,7 +10,8 @@ import numpy as np
 
 from visuite.engine.utils.text import did_you_mean
 
-_CV2_CODES = {
+#: How OpenCV calls the interpolations.
+INTERPOLATIONS = {
     "nearest": cv2.INTER_NEAREST,
     "bilinear": cv2.INTER_LINEAR,
     "bicubic": cv2.INTER_CUBIC,
@@ -18,7 +19,8 @@ _CV2_CODES = {
     "lanczos": cv2.INTER_LANCZOS4,
 }
 _PILLOW_NAMES = ("nearest", "bilinear", "bicubic", "box", "lanczos", "hamming")
-_BORDERS = {
+#: How OpenCV calls what stands outside of an image.
+BORDERS = {
     "constant": cv2.BORDER_CONSTANT,
     "edge": cv2.BORDER_REPLICATE,
     "reflect": cv2.BORDER_REFLECT_101,
@@ -158,14 +160,14 @@ def impad(
     """
     if (shape is None) == (padding is None):
         raise ValueError("impad needs either shape or padding")
-    if padding_mode not in _BORDERS:
-        raise ValueError(f"padding_mode {padding_mode!r} is none of {list(_BORDERS)}")
+    if padding_mode not in BORDERS:
+        raise ValueError(f"padding_mode {padding_mode!r} is none of {list(BORDERS)}")
     if shape is not None:
         padding = (0, 0, max(shape[1] - img.shape[1], 0), max(shape[0] - img.shape[0], 0))
     left, top, right, bottom = _borders(padding)  # type: ignore[arg-type]
     channels = 1 if img.ndim == 2 else img.shape[2]
     if channels <= _CV2_MOST_CHANNELS and padding_mode != "constant":
-        padded = cv2.copyMakeBorder(img, top, bottom, left, right, _BORDERS[padding_mode])
+        padded = cv2.copyMakeBorder(img, top, bottom, left, right, BORDERS[padding_mode])
         return padded.reshape(*padded.shape[:2], *img.shape[2:])
     widths = [(top, bottom), (left, right), (0, 0)][: img.ndim]
     if padding_mode != "constant":
@@ -183,8 +185,8 @@ def impad_to_multiple(img: np.ndarray, divisor: int, pad_val: float | Sequence[f
 
 
 def _resize_cv2(img: np.ndarray, size: tuple[int, int], interpolation: str) -> np.ndarray:
-    _check_interpolation("cv2", interpolation, tuple(_CV2_CODES))
-    code = _CV2_CODES[interpolation]
+    _check_interpolation("cv2", interpolation, tuple(INTERPOLATIONS))
+    code = INTERPOLATIONS[interpolation]
     if img.ndim == 2 or img.shape[2] <= _CV2_MOST_CHANNELS:
         return cv2.resize(img, size, interpolation=code).reshape(size[1], size[0], *img.shape[2:])
     groups = [img[..., i : i + _CV2_MOST_CHANNELS] for i in range(0, img.shape[2], _CV2_MOST_CHANNELS)]

@@ -114,7 +114,7 @@ def crop_sample(results: Sample, window: tuple[int, int, int, int], *, clip_boxe
     if "gt_bboxes" in results and clip_boxes:
         results["gt_bboxes"] = clip_to(results["gt_bboxes"], results["img_shape"])
     if "gt_keypoints" in results and results["gt_keypoints"].shape[-1] > 2:
-        results["gt_keypoints"] = _hide_outside(results["gt_keypoints"], results["img_shape"])
+        results["gt_keypoints"] = hide_outside(results["gt_keypoints"], results["img_shape"])
     masks = results.get("gt_masks")
     if isinstance(masks, np.ndarray):
         results["gt_masks"] = masks[:, y1:y2, x1:x2]
@@ -170,7 +170,7 @@ def _shift_points(results: Sample, dx: int, dy: int) -> None:
         results["gt_keypoints"] = points
 
 
-def _hide_outside(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def hide_outside(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Make keypoints outside the image invisible."""
     x, y = points[..., 0], points[..., 1]
     outside = (x < 0) | (x >= shape[1]) | (y < 0) | (y >= shape[0])
