@@ -245,6 +245,14 @@ def test_without_weights_classes_come_from_the_config(inferencer):
     assert inferencer.model.dataset_meta["classes"] == ("dark", "light")
 
 
+def test_model_by_name_finds_its_classes_in_its_own_scope():
+    pytest.importorskip("visuite.cls")
+    inferencer = BaseInferencer("resnet_small_cifar10", device="cpu")
+    assert list(inferencer.model.dataset_meta["classes"])[:2] == ["airplane", "automobile"]
+    (prediction,) = inferencer(np.zeros((32, 32, 3), np.uint8))["predictions"]
+    assert len(prediction["pred_score"]) == 10
+
+
 def test_config_may_be_a_file_or_a_dict_or_the_model_itself(tmp_path, pictures, inferencer):
     config().dump(str(tmp_path / "cfg.py"))
     for given in (str(tmp_path / "cfg.py"), tmp_path / "cfg.py", config().to_dict(), inferencer.model):

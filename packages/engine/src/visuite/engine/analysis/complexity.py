@@ -82,11 +82,14 @@ def measure(model: nn.Module, inputs: Any) -> Complexity:
     modes = [(module, module.training) for module in model.modules()]
     tracker = ModuleTracker()
     outputs, flops = _OutputCounter(tracker), FlopCounterMode(display=False)
+    fused = torch.backends.mha.get_fastpath_enabled()
     model.eval()
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer, which the counter does not know
     try:
         with torch.no_grad(), flops, tracker, outputs:
             model(*args, **kwargs)
     finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
         for module, training in modes:
             module.training = training
     return Complexity(

@@ -333,7 +333,10 @@ class BaseInferencer:
     def _meta_of_config(self) -> dict[str, Any]:
         """Return what the config's test data set says of its classes, without building it."""
         cfg = inner_dataset(self.cfg)
-        kind = DATASETS.get(cfg["type"]) if isinstance(cfg.get("type"), str) else cfg.get("type")
+        kind = cfg.get("type")
+        if isinstance(kind, str):
+            with DATASETS.switch_scope_and_registry(None) as registry:  # the one of the current scope
+                kind = registry.get(kind)
         given = {"classes": cfg["classes"]} if isinstance(cfg.get("classes"), (list, tuple)) else {}
         return {**getattr(kind, "METAINFO", {}), **given, **(cfg.get("metainfo") or {})}
 
