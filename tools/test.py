@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 
+from torch.distributed.elastic.multiprocessing.errors import record
+
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.evaluator import DumpResults
-from visuite.engine.runner import Runner
+from visuite.engine.runner import Runner, leave_process_group
 
 
 def parse_args() -> argparse.Namespace:
@@ -21,6 +23,7 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@record  # torchrun then shows the traceback of the process that failed first
 def main() -> None:
     """Evaluate."""
     args = parse_args()
@@ -36,6 +39,7 @@ def main() -> None:
         if args.out is not None:
             runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
         runner.test()
+        leave_process_group()
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import argparse
 
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from visuite.engine.check import stop_on_errors
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.registry import RUNNERS
-from visuite.engine.runner import Runner, dev_run, overfitting
+from visuite.engine.runner import Runner, dev_run, leave_process_group, overfitting
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,6 +49,7 @@ def apply(args: argparse.Namespace, cfg: Config) -> None:
         cfg.randomness = {**cfg.get("randomness", {}), "seed": args.seed}
 
 
+@record  # torchrun then shows the traceback of the process that failed first
 def main() -> None:
     """Train."""
     args = parse_args()
@@ -54,6 +58,7 @@ def main() -> None:
         cfg = read_config(args)
         loaded.append(cfg)
         apply(args, cfg)
+        stop_on_errors(cfg)
         if args.dev_run is not None:
             dev_run(cfg, args.dev_run)
             return
@@ -61,6 +66,7 @@ def main() -> None:
             cfg = overfitting(cfg, args.overfit)
         kind = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
         kind.from_cfg(cfg).train()
+        leave_process_group()
 
 
 if __name__ == "__main__":

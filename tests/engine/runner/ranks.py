@@ -18,7 +18,7 @@ from tests.engine.runner.test_resume import Stop, StopAt
 from tests.engine.runner.toy import ToyAccuracy, ToyNet, config, weights
 from visuite.engine.dist import get_rank
 from visuite.engine.hooks import Hook
-from visuite.engine.registry import METRICS, MODELS
+from visuite.engine.registry import HOOKS, METRICS, MODELS
 from visuite.engine.runner import Runner, failure
 
 SGD = dict(type="SGD", lr=0.1, momentum=0.9)
@@ -191,6 +191,7 @@ def fail_in_one_rank(folder: str, how: str) -> None:
     Runner.from_cfg(cfg).train()
 
 
+@HOOKS.register_module()
 class FailAt(Hook):
     """Fail in rank 1; rank 0 goes on, or waits as in a collective that nobody breaks off."""
 

@@ -91,6 +91,7 @@ def test_a_failing_rank_ends_all_with_its_traceback(tmp_path, how, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.slow
 def test_fsdp_trains_as_ddp_and_its_checkpoints_are_plain(tmp_path):
     run_ranks(ranks.train_with_fsdp_and_ddp, str(tmp_path), dict(blocks=["Linear"]))
     one, other = kept(tmp_path)
@@ -114,6 +115,7 @@ def test_fsdp_trains_as_ddp_and_its_checkpoints_are_plain(tmp_path):
     torch.testing.assert_close(plain_weights(alone), one["fsdp"]["weights"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_sharded_checkpoints_go_on_on_any_number_of_ranks(tmp_path):
     strategy = dict(type="FSDPStrategy", min_params=20, checkpoint="sharded")
     run_ranks(ranks.stop_and_resume, str(tmp_path), strategy)

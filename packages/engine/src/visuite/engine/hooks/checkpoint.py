@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from visuite.engine.dist import is_main_process
-from visuite.engine.fileio import atomic_write, join_path, remove
+from visuite.engine.fileio import atomic_write, join_path
 from visuite.engine.hooks.hook import DataBatch, Hook
 from visuite.engine.model.checkpoint_io import read_checkpoint
 from visuite.engine.registry import HOOKS
@@ -230,7 +230,7 @@ class CheckpointHook(Hook):
 
     def _remove(self, runner: Runner, path: str) -> None:
         try:
-            remove(path, backend_args=self.backend_args)
+            runner.checkpointer.remove(path, self.backend_args)
         except FileNotFoundError:
             runner.logger.debug(f"{path} was gone already")
 

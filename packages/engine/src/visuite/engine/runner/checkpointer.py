@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from visuite.engine.dist import all_gather_object, barrier, get_rank, is_main_process
-from visuite.engine.fileio import atomic_write
+from visuite.engine.fileio import atomic_write, remove
 from visuite.engine.logging import print_log
 from visuite.engine.logging.plain import to_plain
 from visuite.engine.model import CheckpointError, unwrap_model
@@ -110,6 +110,15 @@ class Checkpointer:
         if save_param_scheduler:
             checkpoint["param_schedulers"] = _each_scheduler(runner.param_schedulers)
         return checkpoint
+
+    def remove(self, path: str, backend_args: dict[str, Any] | None = None) -> None:
+        """Remove a checkpoint, and the parts of it that lie beside the file.
+
+        Raises:
+            FileNotFoundError: it was gone already.
+        """
+        remove(path, backend_args=backend_args)
+        remove_stale(path, {})
 
     def point_at(self, path: str) -> None:
         """Write down in `work_dir` which checkpoint is the newest, wherever it lies."""

@@ -62,7 +62,8 @@ def set_backends(settings: Mapping[str, Any], where: Any = torch.backends, path:
     """
     for name, value in settings.items():
         if not hasattr(where, name):
-            raise ValueError(f"env_cfg.{path}: torch has no {name!r}{did_you_mean(name, dir(where))}")
+            known = {*dir(where), *dir(type(where))}  # some of these modules have properties
+            raise ValueError(f"env_cfg.{path}: torch has no {name!r}{did_you_mean(name, known)}")
         if isinstance(value, Mapping):
             set_backends(value, getattr(where, name), f"{path}.{name}")
         else:

@@ -236,7 +236,7 @@ def choose_strategy(device: torch.device, cfg: Any) -> SingleDeviceStrategy:
     """
     options = dict(device=device, sync_bn=cfg.get("sync_bn"))
     options.update(channels_last=bool(cfg.get("channels_last")), compile=cfg.get("compile") or False)
-    asked = cfg.get("strategy")
+    asked, wrapper = cfg.get("strategy"), _wrapper_options(cfg)
     if asked is None:
         asked = {"type": "DDPStrategy" if is_distributed() else "SingleDeviceStrategy"}
     if not isinstance(asked, Mapping):
@@ -246,7 +246,7 @@ def choose_strategy(device: torch.device, cfg: Any) -> SingleDeviceStrategy:
         print_log(f"{asked['type']} is for several processes: this single one trains without", "current")
         return SingleDeviceStrategy(**options)
     if kind is DDPStrategy:
-        options["model_wrapper"] = {**_wrapper_options(cfg), **(asked.get("model_wrapper") or {})}
+        options["model_wrapper"] = {**wrapper, **(asked.get("model_wrapper") or {})}
         asked = {key: value for key, value in asked.items() if key != "model_wrapper"}
     with config_path("strategy"):
         return STRATEGIES.build(dict(asked), default_args=options)
