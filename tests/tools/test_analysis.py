@@ -29,8 +29,9 @@ def run(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
 
     def main(name: str, *args: object, code: int = 0) -> tuple[str, str]:
         monkeypatch.setattr(sys, "argv", [name, *map(str, args)])
-        with nullcontext() if code == 0 else pytest.raises(SystemExit, check=lambda end: end.code == code):
+        with nullcontext() if code == 0 else pytest.raises(SystemExit) as ended:
             runpy.run_path(str(root / f"tools/analysis/{name}.py"), run_name="__main__")
+        assert ended is None or ended.value.code == code
         return capsys.readouterr()
 
     return main
