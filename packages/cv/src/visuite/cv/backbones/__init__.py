@@ -6,8 +6,10 @@ from visuite.cv.backbones.deit import DistilledVisionTransformer
 from visuite.cv.backbones.densenet import DenseNet
 from visuite.cv.backbones.efficientnet import EfficientNet
 from visuite.cv.backbones.hrnet import HRNet
+from visuite.cv.backbones.mlp_mixer import MlpMixer
 from visuite.cv.backbones.mobilenet_v2 import MobileNetV2
 from visuite.cv.backbones.mobilenet_v3 import MobileNetV3
+from visuite.cv.backbones.poolformer import PoolFormer
 from visuite.cv.backbones.regnet import RegNet
 from visuite.cv.backbones.repvgg import RepVGG
 from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
@@ -16,6 +18,7 @@ from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
 from visuite.cv.backbones.swin import SwinTransformer
 from visuite.cv.backbones.vgg import VGG
 from visuite.cv.backbones.vision_transformer import VisionTransformer
+from visuite.cv.backbones.xcit import XCiT
 
 __all__ = [
     "VGG",
@@ -28,8 +31,10 @@ __all__ = [
     "DistilledVisionTransformer",
     "EfficientNet",
     "HRNet",
+    "MlpMixer",
     "MobileNetV2",
     "MobileNetV3",
+    "PoolFormer",
     "RegNet",
     "RepVGG",
     "ResNet",
@@ -37,4 +42,5 @@ __all__ = [
     "ShuffleNetV2",
     "SwinTransformer",
     "VisionTransformer",
+    "XCiT",
 ]
