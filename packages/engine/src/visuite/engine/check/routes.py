@@ -1,0 +1,104 @@
+"""Which registry the `type` of a nested config belongs to, told by the key it stands under.
+
+Nothing in a config says that `neck` is a model and `assigner` a task util: the classes that build them know. What
+follows is their knowledge, and a package adds its own with `register_route`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from visuite.engine.registry import (
+    DATASETS,
+    HOOKS,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    TASK_UTILS,
+    TRANSFORMS,
+    VISBACKENDS,
+    VISUALIZERS,
+    WEIGHT_INITIALIZERS,
+    Registry,
+)
+from visuite.engine.registry.scope import canonical_scope
+
+
+@dataclass(frozen=True)
+class Route:
+    """How a nested config becomes an object.
+
+    Args:
+        registry: Where its `type` is looked up.
+        default_type: Its `type` where it has none.
+        supplied: Arguments that whoever builds it adds.
+        taken: Keys that whoever builds it takes out.
+        completed: Whether unknown arguments are added, so that none can be called missing.
+        sure: Whether the registry is certain; elsewhere other registries are asked too.
+        needs_type: Whether a dict there is always a config with a `type`.
+    """
+
+    registry: Registry
+    default_type: str | None = None
+    supplied: frozenset[str] = frozenset()
+    taken: frozenset[str] = frozenset()
+    completed: bool = False
+    sure: bool = True
+    needs_type: bool = False
+
+    def guess(self) -> Route:
+        """Return the route of a key that nobody knows, inside of what this route leads to."""
+        return Route(self.registry, completed=True, sure=False)
+
+
+_MODEL, _UTIL, _TRANSFORM = Route(MODELS), Route(TASK_UTILS), Route(TRANSFORMS)
+_LAYER = Route(MODELS, completed=True, taken=frozenset({"requires_grad", "fallback_on_stride", "name"}))
+
+#: (registry of the part around, pattern of the key) -> route; the first that fits counts. None: not a config.
+_ROUTES: list[tuple[Registry, str, Route | None]] = [
+    *((MODELS, key, None) for key in ("nms", "nms_cfg", "nms_rescale", "img_norm_cfg")),
+    (MODELS, "init_cfg", Route(WEIGHT_INITIALIZERS, needs_type=True)),
+    (WEIGHT_INITIALIZERS, "override", Route(WEIGHT_INITIALIZERS, taken=frozenset({"name"}), completed=True)),
+    *((MODELS, key, _LAYER) for key in ("conv_cfg", "norm_cfg", "act_cfg", "upsample_cfg", "dcn", "*_norm_cfg")),
+    *((MODELS, key, _MODEL) for key in ("backbone", "neck", "head", "loss", "loss_module", "data_preprocessor")),
+    *((MODELS, key, _MODEL) for key in ("loss_*", "*_head", "*_backbone", "*_neck", "teacher", "student")),
+    *((MODELS, key, _UTIL) for key in ("assigner", "sampler", "bbox_coder", "match_cost*", "iou_calculator")),
+    *((MODELS, key, _UTIL) for key in ("anchor_generator", "prior_generator", "point_generator", "*_assigner")),
+    *((TASK_UTILS, key, _UTIL) for key in ("iou_calculator", "match_cost*")),
+    (DATASETS, "dataset", Route(DATASETS, needs_type=True)),
+    (DATASETS, "datasets", Route(DATASETS, needs_type=True)),
+    (DATASETS, "pipeline", replace(_TRANSFORM, needs_type=True)),
+    (TRANSFORMS, "transforms", _TRANSFORM),
+    (TRANSFORMS, "pipeline", _TRANSFORM),
+    (HOOKS, "*pipeline", _TRANSFORM),
+    (HOOKS, "tta_cfg", Route(MODELS, supplied=frozenset({"module"}))),
+    (HOOKS, "loss", _MODEL),
+    (HOOKS, "head", Route(MODELS, completed=True, sure=False)),
+    (HOOKS, "metrics", Route(METRICS)),
+    (HOOKS, "visualizer", Route(VISUALIZERS)),
+    (VISUALIZERS, "vis_backends", Route(VISBACKENDS, supplied=frozenset({"save_dir"}))),
+    (OPTIMIZERS, "optimizer", Route(OPTIMIZERS, supplied=frozenset({"params"}))),
+]
+_scoped: dict[str, list[tuple[Registry, str, Route | None]]] = {}
+
+
+def register_route(scope: str, around: Registry, key: str, route: Route | None) -> None:
+    """Say for one scope what stands under a key of the configs in a registry.
+
+    Args:
+        scope: Where this holds: `'det'`.
+        around: The root registry of the config that has the key: `MODELS`.
+        key: The key, or a pattern such as `'*_head'`.
+        route: How it is built; None: it is no config, whatever `type` it has.
+    """
+    _scoped.setdefault(canonical_scope(scope), []).append((around, key, route))
+
+
+def route_of(key: str, around: Route, scope: str) -> Route | None:
+    """Return the route of a key inside a part of the config; None: nothing of it is a config."""
+    root = around.registry.root
+    for registry, pattern, route in (*_scoped.get(canonical_scope(scope), ()), *_ROUTES):
+        if registry is root and fnmatchcase(key, pattern):
+            return route
+    return around.guess()

@@ -1,0 +1,132 @@
+"""From config to classes without building anything: types are looked up, arguments held against signatures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from visuite.engine.check.finding import Findings
+from visuite.engine.check.routes import Route, route_of
+from visuite.engine.check.signatures import name_of, signature_of, unknown_arguments
+from visuite.engine.registry import ROOTS
+from visuite.engine.registry.build import Entry
+from visuite.engine.utils.text import nearest
+
+#: Keys of a config that are no arguments.
+_ABOUT = ("type", "_scope_")
+
+
+class Walker:
+    """Goes through a config as building it would.
+
+    Args:
+        findings: Takes what is wrong.
+        scope: The default scope.
+    """
+
+    def __init__(self, findings: Findings, scope: str) -> None:
+        self.findings = findings
+        self.scope = scope
+
+    def walk(self, value: Any, path: str, route: Route | None) -> None:
+        """Check whatever stands somewhere: a config, lists and dicts that hold some, or plain values."""
+        if route is None:
+            return
+        if isinstance(value, (list, tuple)):
+            for index, item in enumerate(value):
+                self.walk(item, f"{path}.{index}", route)
+        elif isinstance(value, dict):
+            if "type" in value or route.default_type is not None:
+                self.check(value, path, route)
+            elif route.needs_type:
+                keys = ", ".join(map(repr, value)) or "nothing"
+                self.findings.error(path, f"a {route.registry.name} config needs the key 'type', this has {keys}")
+            else:
+                self._children(value, path, route)
+
+    def check(self, cfg: Mapping[str, Any], path: str, route: Route) -> None:
+        """Check one config of an object, and those in its arguments."""
+        with self._within(cfg.get("_scope_"), path, route) as route:
+            found = self._resolve(cfg.get("type", route.default_type), path, route)
+            if found is None:
+                self._children(cfg, path, route.guess())
+                return
+            entry, route = found
+            self._arguments(entry, cfg, path, route)
+            self._children(cfg, path, route)
+
+    # ------------------------------------------------------------------ types
+
+    @contextmanager
+    def _within(self, scope: Any, path: str, route: Route) -> Iterator[Route]:
+        """Look up in the scope that a config names for itself and all in it, or else in the default one."""
+        outer = self.scope
+        self.scope = str(scope) if scope is not None else outer
+        try:
+            with route.registry.switch_scope_and_registry(self.scope) as node:
+                yield replace(route, registry=node)
+        except ImportError as error:
+            self.findings.error(path, str(error), at=f"{path}._scope_")
+        finally:
+            self.scope = outer
+
+    def _resolve(self, kind: Any, path: str, route: Route) -> tuple[Entry, Route] | None:
+        """Find what a `type` names, and tell of one that names nothing."""
+        kind, place = getattr(kind, "dotted_path", kind), f"{path}.type"
+        if not isinstance(kind, str):
+            if callable(kind):
+                return Entry(kind), route
+            if route.sure:
+                said = f"'type' is a name or a class, not {type(kind).__name__}"
+                self.findings.error(path, said, at=place)
+            return None
+        try:
+            found = self._find(kind, route)
+            if found is None:
+                self._tell_unknown(kind, path, route)
+        except ImportError as error:
+            self.findings.error(path, str(error), at=place)
+            return None
+        return found
+
+    def _find(self, kind: str, route: Route) -> tuple[Entry, Route] | None:
+        """Look a name up where it belongs; where that is a guess, also in all other registries."""
+        entry = route.registry.find(kind)
+        if entry is not None or route.sure:
+            return None if entry is None else (entry, route)
+        for root in ROOTS.values():
+            with root.switch_scope_and_registry(self.scope) as node:
+                entry = node.find(kind)
+            if entry is not None:
+                return entry, replace(route, registry=node)
+        return None
+
+    def _tell_unknown(self, kind: str, path: str, route: Route) -> None:
+        """A name that no registry has is a fault, unless a class may read this `type` by itself."""
+        registry, place = route.registry, f"{path}.type"
+        if route.sure:
+            self.findings.error(path, registry.explain_missing(kind), at=place)
+        elif kind[:1].isupper() and nearest(kind, registry.known_names()):
+            self.findings.warn(path, registry.explain_missing(kind), at=place)
+
+    # ------------------------------------------------------------------ arguments
+
+    def _arguments(self, entry: Entry, cfg: Mapping[str, Any], path: str, route: Route) -> None:
+        given = [key for key in cfg if key not in _ABOUT and key not in route.taken]
+        for name, said in unknown_arguments(entry.obj, given).items():
+            self.findings.error(path, said, at=f"{path}.{name}")
+        if route.completed:
+            return
+        signature = signature_of(entry.obj)
+        there = {*given, *route.supplied, *entry.defaults}
+        missing = [name for name in signature.names if name in signature.needed and name not in there]
+        if missing:
+            self.findings.error(path, f"{name_of(entry.obj)} needs {', '.join(map(repr, missing))}")
+
+    def _children(self, cfg: Mapping[Any, Any], path: str, route: Route) -> None:
+        for key, value in cfg.items():
+            if isinstance(value, (dict, list, tuple)):
+                self.walk(value, f"{path}.{key}", route_of(str(key), route, self.scope))
+
