@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from visuite.cv.backbones.base import Backbone, Cfg, architecture, check_frozen, chosen, custom_architecture
+from visuite.cv.backbones.tokens import drop_path_rates
 from visuite.cv.layers import GRN, DropPath, build_activation_layer, build_norm_layer, recompute
 from visuite.engine.optim.layer_decay import convnext_depth
 from visuite.engine.registry import MODELS
@@ -158,7 +159,7 @@ class ConvNeXt(Backbone):
         self.frozen_stages = check_frozen(frozen_stages, 0, len(self.depths))
         self.gap_before_final_norm = gap_before_final_norm
 
-        drops = torch.linspace(0, drop_path_rate, sum(self.depths)).tolist()
+        drops = drop_path_rates(drop_path_rate, sum(self.depths))
         self.downsample_layers, self.stages = nn.ModuleList(), nn.ModuleList()
         for index, (depth, width) in enumerate(zip(self.depths, self.channels, strict=True)):
             if index == 0:

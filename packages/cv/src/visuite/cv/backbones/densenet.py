@@ -1,8 +1,8 @@
 """DenseNet.
 
 Shapes: B images, C channels in, H rows, W columns, g growth rate. A block of n layers adds n * g channels; the
-transition behind it keeps a part of all. Stage i = 0..2 gives its transition's map at stride 2^(i+3), stage 3 the last norm's at
-stride 32.
+transition behind it keeps a part of all. Stage i = 0..2 gives its transition's map at stride 2^(i+3), stage 3 the
+last norm's at stride 32.
 
 Names of parameters: stem.0, stem.1, stages.0.block.0.norm1, .conv1, .norm2, .conv2, ..., transitions.0.norm, .conv,
 ..., transitions.3.0.

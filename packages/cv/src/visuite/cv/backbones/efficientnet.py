@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from visuite.cv.backbones.base import Backbone, Cfg, architecture, check_frozen, chosen
+from visuite.cv.backbones.tokens import drop_path_rates
 from visuite.cv.layers import ConvModule, EdgeResidual, InvertedResidual, make_divisible
 from visuite.engine.registry import MODELS
 
@@ -116,7 +117,7 @@ class EfficientNet(Backbone):
         self.layers = nn.ModuleList([ConvModule(in_channels, width, 3, stride=2, padding=1, **cfgs)])
         widths, strides = [width], [2]
         total = sum(math.ceil(run.blocks * depth_factor) for stage in stages for run in stage)
-        drops = iter(torch.linspace(0, drop_path_rate, total).tolist())
+        drops = iter(drop_path_rates(drop_path_rate, total))
         for stage in stages:
             blocks = []
             for run, stride in _repeated(stage, depth_factor):

@@ -86,8 +86,8 @@ class HRModule(nn.Module):
             return maps
         return [self.relu(self._gather(paths, maps, target)) for target, paths in enumerate(self.fuse_layers)]
 
-    def _gather(self, paths: Iterable[nn.Module], maps: Sequence[torch.Tensor], target: int) -> torch.Tensor:
-        parts = [path(x) for path, x in zip(paths, maps, strict=True)]
+    def _gather(self, paths: nn.Module, maps: Sequence[torch.Tensor], target: int) -> torch.Tensor:
+        parts = [path(x) for path, x in zip(paths.children(), maps, strict=True)]
         align = None if self.upsample == "nearest" else False
         for source in range(target + 1, len(parts)):
             size = parts[target].shape[2:]

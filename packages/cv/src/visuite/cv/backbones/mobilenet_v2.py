@@ -32,7 +32,7 @@ class MobileNetV2(Backbone):
         in_channels: C.
         out_indices: Stages whose maps are handed out; 7 is the last convolution.
         strides: Of each stage.
-        dilations: Of each stage.
+        dilations: Of the first block of each stage; published weights are trained with no more.
         last_conv: Have that last convolution, used or not. Segmentation's checkpoints lack it.
         frozen_stages: Train neither the stem (0) nor the first n stages; -1 trains all.
         conv_cfg: Config of the convolutions.
@@ -84,7 +84,7 @@ class MobileNetV2(Backbone):
                     make_divisible(channels * widen_factor, 8),
                     stride=strides[index] if block == 0 else 1,
                     expand_ratio=ratio,
-                    dilation=dilations[index],
+                    dilation=dilations[index] if block == 0 else 1,
                     with_cp=with_cp,
                     **cfgs,
                 )

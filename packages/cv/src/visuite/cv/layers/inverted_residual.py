@@ -220,7 +220,7 @@ class LinearBottleneck(nn.Module):
         layers: list[nn.Module] = []
         if expand_ratio != 1:
             layers.append(ConvModule(in_channels, mid_channels, 1, act_cfg=act, **shared))
-        depthwise = {"padding": dilation, "dilation": dilation, "groups": mid_channels}
+        depthwise: dict[str, Any] = {"padding": dilation, "dilation": dilation, "groups": mid_channels}
         layers += [
             ConvModule(mid_channels, mid_channels, 3, stride=stride, act_cfg=act, **depthwise, **shared),
             ConvModule(mid_channels, out_channels, 1, act_cfg=None, **shared),

@@ -44,6 +44,12 @@ def identity_kernel(channels: int, groups: int = 1, *, like: torch.Tensor) -> to
     return one.repeat(groups, 1)[:, :, None, None]
 
 
+def _folded(branch: nn.Sequential) -> tuple[torch.Tensor, torch.Tensor]:
+    conv: Any = branch.conv
+    norm: Any = branch.norm
+    return fold_norm(conv.weight, norm)
+
+
 class RepVGGBlock(nn.Module):
     """A 3x3 and a 1x1 convolution and, where the shape stays, the input itself, each normed, added and activated.
 
@@ -124,8 +130,8 @@ class RepVGGBlock(nn.Module):
         """
         if self.deploy:
             return
-        kernel, bias = fold_norm(self.branch_3x3.conv.weight, self.branch_3x3.norm)
-        points = [fold_norm(self.branch_1x1.conv.weight, self.branch_1x1.norm)]
+        kernel, bias = _folded(self.branch_3x3)
+        points = [_folded(self.branch_1x1)]
         if hasattr(self, "branch_norm"):
             identity = identity_kernel(self.in_channels, self.groups, like=kernel)
             points.append(fold_norm(identity, self.branch_norm))
