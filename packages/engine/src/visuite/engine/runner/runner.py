@@ -186,12 +186,15 @@ class Runner:
             if "visualizer" in self.__dict__:
                 stack.enter_context(self.visualizer.activate())
             self._inside = True
-            stack.callback(self._leave)
+            stack.callback(setattr, self, "_inside", False)
             yield
 
-    def _leave(self) -> None:
-        self._inside = False
-        self._release_workers()
+    @contextmanager
+    def _verb(self) -> Iterator[None]:
+        """Surround a verb: hooks put into `at_end` what must be undone however it ends."""
+        with ends_together(), self._current(), ExitStack() as self.at_end:
+            self.at_end.callback(self._release_workers)
+            yield
 
     def _release_workers(self) -> None:
         """End the workers that loaders keep; left to the garbage collector, each would hang for seconds."""
@@ -335,12 +338,9 @@ class Runner:
     # ------------------------------------------------------------------ verbs
 
     def train(self) -> nn.Module:
-        """Train and return the model.
-
-        While it runs, hooks put into `at_end` what must be undone however training ends.
-        """
+        """Train and return the model."""
         self._require("train_cfg", "training")
-        with ends_together(), self._current(), ExitStack() as self.at_end:
+        with self._verb():
             self._adopt_seed()
             _ = self.param_schedulers, self.plan, self.val_loop  # what is wrong with them is told before any work
             self.call_hook("before_run")
@@ -361,7 +361,7 @@ class Runner:
         return self._evaluate("test_loop")
 
     def _evaluate(self, loop: str) -> dict[str, float]:
-        with ends_together(), self._current():
+        with self._verb():
             run = getattr(self, loop).run
             self.call_hook("before_run")
             if self.spec.load_from is not None and not self._loaded:
