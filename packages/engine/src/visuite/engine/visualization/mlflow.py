@@ -141,10 +141,11 @@ class MLflowVisBackend(BaseVisBackend):
     def _new_files(self) -> Iterator[Path]:
         """Yield the run's files that shall be artifacts: a work_dir also has those of earlier runs."""
         for path in sorted(self._work_dir.rglob("*")):
-            ours = self._artifacts is not None and path.resolve().is_relative_to(self._artifacts)
-            if path.name.endswith(self._suffixes) and path.is_file() and not ours:
-                if path.stat().st_mtime >= self._began - CLOCK_SLACK:
-                    yield path
+            if not path.name.endswith(self._suffixes) or not path.is_file():
+                continue
+            sent = self._artifacts is not None and path.resolve().is_relative_to(self._artifacts)
+            if not sent and path.stat().st_mtime >= self._began - CLOCK_SLACK:
+                yield path
 
     # ------------------------------------------------------------------ what is kept
 
@@ -232,7 +233,7 @@ def _database_in(folder: str) -> str:
 
 
 def _artifacts_beside(uri: str, save_dir: str) -> Path | None:
-    """Return where artifacts lie when no server and no file store says so: MLflow's own choice is the current folder."""
+    """Return where artifacts lie if no server and no file store says so; MLflow would take the current folder."""
     if uri.startswith("sqlite:///") and ":memory:" not in uri:
         folder = Path(uri.removeprefix("sqlite:///")).resolve().parent
         folder.mkdir(parents=True, exist_ok=True)

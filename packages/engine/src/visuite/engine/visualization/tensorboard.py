@@ -65,8 +65,9 @@ class TensorboardVisBackend(BaseVisBackend):
         from torch.utils.tensorboard.summary import hparams
 
         _, start, end = hparams(values, {})
-        self._writer.file_writer.add_summary(start)
-        self._writer.file_writer.add_summary(end)
+        events: Any = self._writer.file_writer  # which torch annotates as None
+        events.add_summary(start)
+        events.add_summary(end)
 
     @force_init_env
     def add_graph(self, model: nn.Module, data_batch: Sequence[Mapping[str, Any]] = (), **kwargs: Any) -> None:

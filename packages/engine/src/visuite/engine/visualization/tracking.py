@@ -1,4 +1,4 @@
-"""What the trackers share: the numbers that can be plotted, a config as hyper-parameters, an error for a missing package."""
+"""What the trackers share: which numbers can be plotted, a config as hyper-parameters, what a missing package says."""
 
 from __future__ import annotations
 
