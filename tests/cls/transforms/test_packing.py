@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from visuite.cls.transforms import PackInputs, to_tensor
+from visuite.cls.transforms import PackInputs
+from visuite.cv.transforms import image_to_tensor
 
 
 def test_packs_image_truth_and_meta() -> None:
@@ -30,9 +31,9 @@ def test_a_missing_key_is_named() -> None:
 
 
 def test_images_of_all_kinds() -> None:
-    assert to_tensor(np.zeros((4, 5))).shape == (1, 4, 5)
-    assert to_tensor(Image.new("RGB", (5, 4))).shape == (3, 4, 5)
-    assert to_tensor(torch.zeros(3, 4, 5)).shape == (3, 4, 5)
-    assert to_tensor(np.zeros((4, 5, 9), np.float32)[:, ::-1]).is_contiguous()
+    assert image_to_tensor(np.zeros((4, 5))).shape == (1, 4, 5)
+    assert image_to_tensor(Image.new("RGB", (5, 4))).shape == (3, 4, 5)
+    assert image_to_tensor(torch.zeros(3, 4, 5)).shape == (3, 4, 5)
+    assert image_to_tensor(np.zeros((4, 5, 9), np.float32)[:, ::-1]).is_contiguous()
     with pytest.raises(TypeError, match="image"):
-        to_tensor("a.jpg")
+        image_to_tensor("a.jpg")

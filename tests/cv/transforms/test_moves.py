@@ -18,6 +18,7 @@ from visuite.cv.transforms import (
     EfficientNetRandomCrop,
     Normalize,
     Pad,
+    RandomAffine,
     RandomCrop,
     RandomFlip,
     RandomResizedCrop,
@@ -53,6 +54,7 @@ TRANSFORMS: dict[str, BaseTransform] = {
 OBLIQUE: dict[str, BaseTransform] = {
     "rotate": Rotate(20.0, pad_val=(0, 0, 0), seg_pad_val=0, prob=1.0),
     "shear": Shear(0.2, pad_val=0, seg_pad_val=0, prob=1.0, interpolation="bilinear"),
+    "affine": RandomAffine(border_val=0, scaling_ratio_range=(0.8, 1.2)),
     "shear-down": Shear(0.2, pad_val=0, seg_pad_val=0, prob=1.0, direction="vertical", interpolation="nearest"),
 }
 
@@ -135,7 +137,7 @@ def test_boxes_follow_oblique_rectangles(name: str, seed: int) -> None:
     assert got is not None
     assert np.abs(extent(got["img"][..., 0] > 127) - got["gt_bboxes"][0]).max() <= 1.5
     assert np.abs(extent(got["gt_masks"][0]) - got["gt_bboxes"][0]).max() <= 1
-    assert np.abs(extent(got["gt_seg_map"] == 7) - got["gt_bboxes"][0]).max() <= 1
+    assert np.abs(extent(got["gt_seg_map"] == 7) - got["gt_bboxes"][0]).max() <= 1.5
     assert got["gt_keypoints"].shape == (1, 2, 3)
 
 
@@ -301,3 +303,25 @@ def test_draws_can_be_fixed() -> None:
     got = crop.apply(sample(), (5, 6, 35, 26))
     assert got["img"].shape == (20, 30, 3)
     np.testing.assert_array_equal(got["img"], sample()["img"][6:26, 5:35])
+
+
+def test_random_affine_drops_what_left_the_image() -> None:
+    before = sample() | {"gt_bboxes": np.array([[12, 10, 40, 33], [0, 0, 5, 5]], np.float32)}
+    before |= {"gt_bboxes_labels": np.array([4, 5]), "gt_ignore_flags": np.array([False, True])}
+    del before["gt_masks"], before["gt_keypoints"]
+    got = RandomAffine(border=(-8, -10)).apply(before, np.array([[1.0, 0, -8], [0, 1, -6]]))
+    assert got["img_shape"] == (32, 44)
+    assert got["gt_bboxes"].tolist() == [[4, 4, 32, 27]]
+    assert (got["gt_bboxes_labels"].tolist(), got["gt_ignore_flags"].tolist()) == ([4], [False])
+    with pytest.raises(ValueError, match="scaling_ratio_range"):
+        RandomAffine(scaling_ratio_range=(0, 1))
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_random_affine_draws_within_its_ranges(seed: int) -> None:
+    np.random.seed(seed)
+    matrix = RandomAffine(30, 0.2, scaling_ratio_range=(0.5, 2.0), max_shear_degree=0).draw(sample())
+    factor = np.sqrt(np.linalg.det(matrix[:, :2]))
+    assert 0.5 <= factor <= 2.0
+    assert abs(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0]))) <= 30
+    assert (np.abs(matrix[:, 2]) <= 0.2 * np.array([64, 48])).all()

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
-
 from visuite.cls.registry import TRANSFORMS
 from visuite.cls.structures import DataSample
+from visuite.cv.transforms import image_to_tensor
 from visuite.engine.dataset.transform_base import BaseTransform
 
 _META_KEYS = ("sample_idx", "img_path", "ori_shape", "img_shape", "scale_factor", "flip", "flip_direction")
@@ -53,20 +51,5 @@ class PackInputs(BaseTransform):
             sample.set_field(results[key], key)
         packed: dict[str, Any] = {"data_samples": sample}
         if self.input_key in results:
-            packed = {"inputs": to_tensor(results[self.input_key]), **packed}
+            packed = {"inputs": image_to_tensor(results[self.input_key]), **packed}
         return packed
-
-
-def to_tensor(img: Any) -> torch.Tensor:
-    """Return an image (H, W), (H, W, C) or from Pillow as a tensor (C, H, W); a tensor as it is.
-
-    Raises:
-        TypeError: it is none of these.
-    """
-    if isinstance(img, torch.Tensor):
-        return img
-    array = np.asarray(img)
-    if array.ndim not in (2, 3) or array.dtype == object:
-        raise TypeError(f"an image is an array (H, W) or (H, W, C) or a tensor, not {type(img).__name__} {array.shape}")
-    planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(planes))

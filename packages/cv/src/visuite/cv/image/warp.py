@@ -115,9 +115,7 @@ def imrotate(
         wide, tall = np.abs(matrix[:, :2]) @ (w, h)
         matrix[:, 2] += ((wide - w) / 2, (tall - h) / 2)
         size = (round(wide), round(tall))
-    return imwarp(
-        img, matrix, size, interpolation=interpolation, border_value=border_value, border_mode=border_mode
-    )
+    return imwarp(img, matrix, size, interpolation=interpolation, border_value=border_value, border_mode=border_mode)
 
 
 def imshear(

@@ -1,5 +1,6 @@
 """Transforms: one dict per image in, one out."""
 
+from visuite.cv.transforms.affine import RandomAffine
 from visuite.cv.transforms.augment import AugmentTransform
 from visuite.cv.transforms.augment_colour import (
     AutoContrast,
@@ -19,13 +20,22 @@ from visuite.cv.transforms.auto_augment import AutoAugment, RandAugment
 from visuite.cv.transforms.base import RandomTransform
 from visuite.cv.transforms.crop import CenterCrop, RandomCrop, RandomResizedCrop
 from visuite.cv.transforms.efficientnet_crop import EfficientNetCenterCrop, EfficientNetRandomCrop
+from visuite.cv.transforms.erasing import RandomErasing
 from visuite.cv.transforms.flip import RandomFlip
+from visuite.cv.transforms.formatting import ImageToTensor, NumpyToPIL, PILToNumpy, ToTensor, Transpose, image_to_tensor
 from visuite.cv.transforms.loading import LoadImageFromFile
 from visuite.cv.transforms.moves import MaskTargets
 from visuite.cv.transforms.normalize import Normalize
+from visuite.cv.transforms.objects import keep_objects
 from visuite.cv.transforms.pad import Pad
+from visuite.cv.transforms.photometric import ColorJitter, Lighting, PhotoMetricDistortion, RandomGrayscale
+from visuite.cv.transforms.random_resize import RandomChoiceResize, RandomResize
 from visuite.cv.transforms.resize import Resize, ResizeEdge
+from visuite.cv.transforms.torchvision_transforms import TorchvisionTransform
+from visuite.cv.transforms.versions import MultiScaleFlipAug, TestTimeAug
 from visuite.cv.transforms.warp import warp_sample
+from visuite.cv.transforms.wrappers import KeyMapper, RandomApply, RandomChoice, TransformBroadcaster
+from visuite.engine.dataset import Compose
 from visuite.engine.dataset.transform_base import BaseTransform
 
 __all__ = [
@@ -35,22 +45,38 @@ __all__ = [
     "BaseTransform",
     "Brightness",
     "CenterCrop",
+    "ColorJitter",
     "ColorTransform",
+    "Compose",
     "Contrast",
     "Cutout",
     "EfficientNetCenterCrop",
     "EfficientNetRandomCrop",
     "Equalize",
     "GaussianBlur",
+    "ImageToTensor",
     "Invert",
+    "KeyMapper",
+    "Lighting",
     "LoadImageFromFile",
     "MaskTargets",
+    "MultiScaleFlipAug",
     "Normalize",
+    "NumpyToPIL",
+    "PILToNumpy",
     "Pad",
+    "PhotoMetricDistortion",
     "Posterize",
     "RandAugment",
+    "RandomAffine",
+    "RandomApply",
+    "RandomChoice",
+    "RandomChoiceResize",
     "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
+    "RandomGrayscale",
+    "RandomResize",
     "RandomResizedCrop",
     "RandomTransform",
     "Resize",
@@ -60,6 +86,13 @@ __all__ = [
     "Shear",
     "Solarize",
     "SolarizeAdd",
+    "TestTimeAug",
+    "ToTensor",
+    "TorchvisionTransform",
+    "TransformBroadcaster",
     "Translate",
+    "Transpose",
+    "image_to_tensor",
+    "keep_objects",
     "warp_sample",
 ]
