@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -27,8 +28,7 @@ SGD = dict(type="SGD", lr=0.1, momentum=0.9)
 def run_ranks(function: Any, *args: Any, ranks: int = 2) -> None:
     """Run a function in several processes that torchrun might have started, and wait for them."""
     # One process imports everything, and the ranks fork from it.
-    slow = ["torch.distributed.tensor", "torch.distributed.fsdp", "torch.distributed.checkpoint"]
-    multiprocessing.set_forkserver_preload([__name__, *slow])
+    multiprocessing.set_forkserver_preload([__name__])
     mp.start_processes(_be_rank, (function, args, ranks, free_port()), nprocs=ranks, start_method="forkserver")
 
 
@@ -159,10 +159,8 @@ def resume_config(folder: str, **changes: Any) -> dict[str, Any]:
 def stop_and_resume(folder: str, strategy: dict[str, Any] | None = None) -> None:
     changes = {} if strategy is None else dict(strategy=strategy, model=dict(type="PlainNet"))
     whole, losses = losses_of(resume_config(f"{folder}/whole", **changes))
-    try:
+    with contextlib.suppress(Stop):
         losses_of(resume_config(f"{folder}/parts", **changes), StopAt(7))
-    except Stop:
-        pass
     resumed, rest = losses_of(resume_config(f"{folder}/parts", resume=True, **changes))
     keep(folder, whole=plain_weights(whole), resumed=plain_weights(resumed), same=losses[7:] == rest, rest=len(rest))
 

@@ -77,15 +77,15 @@ def test_another_number_of_ranks_goes_on_under_the_policy(tmp_path):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("raises", "LookupError: the third batch of rank 1"),
-        ("blocked", "LookupError: the third batch of rank 1"),
+        pytest.param("raises", "LookupError: the third batch of rank 1", marks=pytest.mark.slow),
+        pytest.param("blocked", "LookupError: the third batch of rank 1", marks=pytest.mark.slow),
         ("metric", "ZeroDivisionError: no area under the curve"),
     ],
 )
 def test_a_failing_rank_ends_all_with_its_traceback(tmp_path, how, message):
     # "blocked" waits as in a collective that nobody breaks off, deaf to SIGTERM: whoever waits for it would need 30 s.
     begin = time.monotonic()
-    with pytest.raises(Exception, match="(?s)Process . terminated") as caught:
+    with pytest.raises(Exception, match=r"(?s)Process . terminated") as caught:
         run_ranks(ranks.fail_in_one_rank, str(tmp_path), how)
     assert time.monotonic() - begin < 30
     assert message in str(caught.value)
@@ -133,5 +133,5 @@ def test_sharded_checkpoints_go_on_on_any_number_of_ranks(tmp_path):
     assert_same_bits(plain_weights(runner), rank["whole"])
     index = next(folder.glob("iter_15*.shards")) / ".metadata"
     index.write_bytes(pickle.dumps(print))
-    with pytest.raises(CheckpointError, match="builtins.print, which could run code"):
+    with pytest.raises(CheckpointError, match=r"builtins\.print, which could run code"):
         Runner.from_cfg(plain_config(tmp_path / "bad", load_from=str(folder / "iter_15.pth"))).load_or_resume()

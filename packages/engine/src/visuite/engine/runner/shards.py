@@ -117,7 +117,8 @@ class _Index(pickle.Unpickler):
     """Read an index only as long as it names nothing but its own classes, sizes and types of numbers."""
 
     def find_class(self, module: str, name: str) -> Any:
-        found = super().find_class(module, name) if "." not in name and module.startswith(("torch", "pathlib")) else None
+        known = "." not in name and module.partition(".")[0] in ("torch", "pathlib")
+        found = super().find_class(module, name) if known else None
         own = isinstance(found, type) and found.__module__ == module and module in _INDEX_MODULES
         if own or isinstance(found, torch.dtype) or found in (torch.Size, _get_layout, Path, PosixPath):
             return found

@@ -22,7 +22,7 @@ def compile_in_place(model: nn.Module, options: bool | Mapping[str, Any]) -> Non
     Raises:
         ValueError: the model has no such method; says the nearest.
     """
-    arguments = {} if options is True else dict(options)  # type: ignore[arg-type]
+    arguments = {} if options is True else dict(options)
     target = arguments.pop("target", "forward")
     if not callable(getattr(model, target, None)):
         raise ValueError(f"{type(model).__name__} has no method {target!r}{did_you_mean(target, dir(model))}")

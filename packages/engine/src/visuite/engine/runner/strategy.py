@@ -73,8 +73,9 @@ class SingleDeviceStrategy:
     def init_weights(self, model: nn.Module) -> None:
         """Initialise a placed model, on all ranks alike."""
         inside = unwrap_model(model)
-        if hasattr(inside, "init_weights"):
-            inside.init_weights()
+        init: Any = getattr(inside, "init_weights", None)
+        if init is not None:
+            init()
         share_weights(inside)
 
     # ------------------------------------------------------------------ checkpoints
