@@ -10,12 +10,15 @@ from visuite.cv.backbones.mlp_mixer import MlpMixer
 from visuite.cv.backbones.mobilenet_v2 import MobileNetV2
 from visuite.cv.backbones.mobilenet_v3 import MobileNetV3
 from visuite.cv.backbones.poolformer import PoolFormer
+from visuite.cv.backbones.pvt import PyramidVisionTransformer
 from visuite.cv.backbones.regnet import RegNet
 from visuite.cv.backbones.repvgg import RepVGG
 from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck
 from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
 from visuite.cv.backbones.swin import SwinTransformer
+from visuite.cv.backbones.timm_backbone import TIMMBackbone
+from visuite.cv.backbones.torchvision_backbone import TorchvisionBackbone
 from visuite.cv.backbones.vgg import VGG
 from visuite.cv.backbones.vision_transformer import VisionTransformer
 from visuite.cv.backbones.xcit import XCiT
@@ -35,12 +38,15 @@ __all__ = [
     "MobileNetV2",
     "MobileNetV3",
     "PoolFormer",
+    "PyramidVisionTransformer",
     "RegNet",
     "RepVGG",
     "ResNet",
     "ResNet_CIFAR",
     "ShuffleNetV2",
     "SwinTransformer",
+    "TIMMBackbone",
+    "TorchvisionBackbone",
     "VisionTransformer",
     "XCiT",
 ]
