@@ -15,6 +15,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from torch import nn
 
 from tests.engine.visualization.tracked import PICTURE, curves, train
+from visuite.engine import visualization
 from visuite.engine.visualization import TensorboardVisBackend
 
 
@@ -115,12 +116,10 @@ def test_the_writer_itself_is_at_hand(tmp_path):
     [("tensorboard", "TensorboardVisBackend"), ("mlflow", "MLflowVisBackend"), ("wandb", "WandbVisBackend")],
 )
 def test_a_missing_package_names_its_extra(tmp_path, monkeypatch, package, backend):
-    import visuite.engine.visualization as backends
-
     for name in [name for name in sys.modules if name.split(".")[0] == package or name == "torch.utils.tensorboard"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Absent(package), *sys.meta_path])
-    one = getattr(backends, backend)(str(tmp_path))
+    one = getattr(visualization, backend)(str(tmp_path))
     for _ in range(2):
         with pytest.raises(ModuleNotFoundError, match=rf'{backend} needs .*pip install "visuite-engine\[{package}\]"'):
             one.add_scalar("loss", 1.0)
