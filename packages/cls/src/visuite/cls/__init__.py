@@ -1,6 +1,7 @@
 """Image classification. Importing it fills the registries of scope `cls`."""
 
 from visuite.cls import (
+    batch_mixing,
     classifiers,
     datasets,
     defaults,
@@ -15,6 +16,7 @@ from visuite.cls.version import __version__
 
 __all__ = [
     "__version__",
+    "batch_mixing",
     "classifiers",
     "datasets",
     "defaults",

@@ -60,7 +60,7 @@ class ClsDataPreprocessor(ImgDataPreprocessor):
             raise ValueError("soft labels need num_classes: set it in the data_preprocessor")
         self.num_classes = num_classes
         self.to_onehot = to_onehot
-        self.batch_augments = RandomBatchAugment(**batch_augments) if batch_augments else None
+        self.batch_augments = self.build_batch_augments(batch_augments) if batch_augments else None
 
     def forward(self, data: Mapping[str, Any] | Sequence[Any], training: bool = False) -> dict[str, Any]:
         """Return `inputs` (B, C, H, W) float and `data_samples`, other keys unchanged.
@@ -82,6 +82,16 @@ class ClsDataPreprocessor(ImgDataPreprocessor):
         if training and self.batch_augments is not None:
             batch["inputs"] = self._mix(batch["inputs"], samples, self.batch_augments)
         return batch
+
+    def build_batch_augments(self, cfg: Mapping[str, Any]) -> RandomBatchAugment:
+        """Build from a config what may stand at `batch_augments`.
+
+        Raises:
+            ValueError: there is no `num_classes`.
+        """
+        if self.num_classes is None:
+            raise ValueError("soft labels need num_classes: set it in the data_preprocessor")
+        return RandomBatchAugment(**cfg)
 
     @property
     def _classes(self) -> int:

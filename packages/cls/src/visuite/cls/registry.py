@@ -31,7 +31,7 @@ FUNCTIONS = _children.FUNCTIONS
 STRATEGIES = _children.STRATEGIES
 
 #: Augmentations of a whole batch: called with images (B, C, H, W) and soft labels (B, K), they return both.
-BATCH_AUGMENTS = Registry("batch augment", scope="cls", locations=["visuite.cls.batch_augment"])
+BATCH_AUGMENTS = Registry("batch augment", scope="cls", locations=["visuite.cls.batch_mixing"])
 
 __all__ = [
     "BATCH_AUGMENTS",
