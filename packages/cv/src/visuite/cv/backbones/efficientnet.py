@@ -31,6 +31,7 @@ class _Run(NamedTuple):
     blocks: int
     edge: bool = False  # widen by a full convolution
     se: bool = True
+    first: bool = False  # count the width inside from the channels out, and have no shortcut
 
 
 #: Stages of runs; a stage ends where the resolution is about to fall, or the network.
@@ -42,7 +43,7 @@ _B: tuple[tuple[_Run, ...], ...] = (
     (_Run(5, 2, 6, 192, 4), _Run(3, 1, 6, 320, 1)),
 )
 _EDGE: tuple[tuple[_Run, ...], ...] = (
-    (_Run(3, 1, 3, 24, 1, edge=True, se=False),),
+    (_Run(3, 1, 4, 24, 1, edge=True, se=False, first=True),),
     (_Run(3, 2, 8, 32, 2, edge=True, se=False),),
     (_Run(3, 2, 8, 48, 4, edge=True, se=False),),
     (_Run(5, 2, 8, 96, 5, se=False), _Run(5, 1, 8, 144, 4, se=False)),
@@ -156,12 +157,14 @@ def _repeated(stage: Sequence[_Run], depth_factor: float) -> Iterator[tuple[_Run
 
 
 def _block(run: _Run, in_channels: int, out_channels: int, more: Mapping[str, Any]) -> nn.Module:
-    inside = in_channels * run.expand
-    se = {
+    inside = run.expand * (out_channels if run.first else in_channels)
+    se: Cfg = {
         "channels": inside,
         "ratio": run.expand * _SE_RATIO,
         "divisor": 1,
         "act_cfg": (more["act_cfg"], {"type": "Sigmoid"}),
     }
-    block = EdgeResidual if run.edge else InvertedResidual
-    return block(in_channels, out_channels, inside, kernel_size=run.kernel, se_cfg=se if run.se else None, **more)
+    shape: dict[str, Any] = {"kernel_size": run.kernel, "se_cfg": se if run.se else None}
+    if run.edge:
+        return EdgeResidual(in_channels, out_channels, inside, with_residual=not run.first, **shape, **more)
+    return InvertedResidual(in_channels, out_channels, inside, **shape, **more)

@@ -1,0 +1,181 @@
+"""Sizes of every architecture, and features, against torchvision's and timm's models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torchvision.models.regnet import BlockParams
+
+from visuite.cv.backbones import (
+    VGG,
+    ConvNeXt,
+    DenseNet,
+    EfficientNet,
+    HRNet,
+    MobileNetV2,
+    MobileNetV3,
+    RegNet,
+    RepVGG,
+    ResNet,
+    ShuffleNetV2,
+)
+from visuite.cv.backbones.regnet import stage_shapes
+
+Make = Callable[[], nn.Module]
+
+
+def _shapes(make: Make, without: tuple[str, ...] = ()) -> Counter[tuple[int, ...]]:
+    with torch.device("meta"):
+        net = make()
+    return Counter(tuple(v.shape) for name, v in net.state_dict().items() if not name.startswith(without) and v.ndim)
+
+
+def _ours(kind: Callable[..., nn.Module], **arguments: Any) -> Make:
+    return lambda: kind(**arguments)
+
+
+TORCHVISION: dict[str, Make] = {
+    "resnext50_32x4d": _ours(ResNet, depth=50, groups=32, width_per_group=4),
+    "resnext101_32x8d": _ours(ResNet, depth=101, groups=32, base_width=8),
+    "resnext101_64x4d": _ours(ResNet, depth=101, groups=64, width_per_group=4),
+    "vgg11": _ours(VGG, depth=11, num_classes=1000),
+    "vgg13": _ours(VGG, depth=13, num_classes=1000),
+    "vgg19_bn": _ours(VGG, depth=19, norm_cfg={"type": "BN"}, num_classes=1000),
+    "mobilenet_v2": _ours(MobileNetV2),
+    "mobilenet_v3_small": _ours(MobileNetV3, arch="small"),
+    "mobilenet_v3_large": _ours(MobileNetV3, arch="large"),
+    **{f"shufflenet_v2_x{w}_{h}": _ours(ShuffleNetV2, widen_factor=w + h / 10) for w, h in ((0, 5), (1, 0), (1, 5), (2, 0))},
+    **{f"efficientnet_b{n}": _ours(EfficientNet, arch=f"b{n}") for n in range(8)},
+    **{f"densenet{n}": _ours(DenseNet, arch=str(n)) for n in (121, 161, 169, 201)},
+    **{f"convnext_{size}": _ours(ConvNeXt, arch=size) for size in ("tiny", "small", "base", "large")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_sizes_of_torchvision(name: str) -> None:
+    classifier: tuple[str, ...] = () if name.startswith("vgg") else ("classifier", "fc.")
+    if name.startswith("convnext"):
+        classifier = ("classifier.2",)  # its first layer is ours' last norm
+    theirs = _shapes(lambda: torchvision.models.get_model(name), classifier)
+    ours = _shapes(TORCHVISION[name])
+    # They keep the layer scale as a map of one pixel.
+    assert _numels(ours - theirs) == _numels(theirs - ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("regnetx_400mf", {"depth": 22, "w_0": 24, "w_a": 24.48, "w_m": 2.54, "group_width": 16}),
+        ("regnetx_800mf", {"depth": 16, "w_0": 56, "w_a": 35.73, "w_m": 2.28, "group_width": 16}),
+        ("regnetx_1.6gf", {"depth": 18, "w_0": 80, "w_a": 34.01, "w_m": 2.25, "group_width": 24}),
+        ("regnetx_3.2gf", {"depth": 25, "w_0": 88, "w_a": 26.31, "w_m": 2.25, "group_width": 48}),
+        ("regnetx_8.0gf", {"depth": 23, "w_0": 80, "w_a": 49.56, "w_m": 2.88, "group_width": 120}),
+        ("regnetx_16gf", {"depth": 22, "w_0": 216, "w_a": 55.59, "w_m": 2.1, "group_width": 128}),
+        ("regnetx_32gf", {"depth": 23, "w_0": 320, "w_a": 69.86, "w_m": 2.0, "group_width": 168}),
+    ],
+)
+def test_stages_of_torchvision_regnets(name: str, theirs: dict[str, Any]) -> None:
+    widths, depths, groups = stage_shapes(**RegNet.arch_settings[name])
+    expected = BlockParams.from_init_params(**theirs)
+    assert widths == expected.widths
+    assert depths == expected.depths
+    sizes = [width // count for width, count in zip(widths, groups, strict=True)]
+    assert sizes == [min(size, width) for size, width in zip(expected.group_widths, widths, strict=True)]
+
+
+def _numels(shapes: Counter[tuple[int, ...]]) -> dict[int, int]:
+    found: Counter[int] = Counter()
+    for shape, count in shapes.items():
+        found[torch.Size(shape).numel()] += count
+    return found
+
+
+TIMM: dict[str, Make] = {
+    **{f"hrnet_w{n}": _ours(HRNet, arch=f"w{n}") for n in (18, 30, 32, 40, 44, 48, 64)},
+    **{f"repvgg_{n.lower()}": _ours(RepVGG, arch=n) for n in ("A0", "A1", "A2", "B0", "B1", "B1g4", "B2", "B3g4", "D2se")},
+    **{
+        f"convnextv2_{n}": _ours(ConvNeXt, arch=n, use_grn=True, layer_scale_init_value=0.0)
+        for n in ("atto", "femto", "pico", "nano", "tiny", "base", "huge")
+    },
+    "mobilenetv3_small_050": _ours(MobileNetV3, arch="small_050"),
+    "mobilenetv3_small_075": _ours(MobileNetV3, arch="small_075"),
+    "efficientnet_es": _ours(EfficientNet, arch="es"),
+    "efficientnet_em": _ours(EfficientNet, arch="em"),
+    "efficientnet_el": _ours(EfficientNet, arch="el"),
+    "efficientnet_b8": _ours(EfficientNet, arch="b8"),
+    "tf_efficientnet_l2": _ours(EfficientNet, arch="l2"),
+    "regnetx_002": _ours(RegNet, arch="regnetx_200mf"),
+    "regnetx_006": _ours(RegNet, arch="regnetx_600mf"),
+    "regnetx_040": _ours(RegNet, arch="regnetx_4.0gf"),
+    "regnetx_064": _ours(RegNet, arch="regnetx_6.4gf"),
+    "regnetx_120": _ours(RegNet, arch="regnetx_12gf"),
+    "seresnet50": _ours(ResNet, depth=50, se_ratio=16),
+    "wide_resnet50_2": _ours(ResNet, depth=50, base_channels=128, stem_channels=64, expansion=2),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TIMM)
+def test_sizes_of_timm(name: str) -> None:
+    timm = pytest.importorskip("timm")
+    extra = ("classifier", "fc.", "head", "conv_head", "incre_modules", "downsamp_modules", "final_layer")
+    theirs, ours = _shapes(lambda: timm.create_model(name, num_classes=0), extra), _shapes(TIMM[name])
+    # Convolutions of kernel 1 and linear layers hold the same numbers, as do vectors and maps of one pixel.
+    assert _numels(ours - theirs) == _numels(theirs - ours) or _only_tops(ours, theirs)
+
+
+def _only_tops(ours: Counter[tuple[int, ...]], theirs: Counter[tuple[int, ...]]) -> bool:
+    """Whether ours adds nothing but a last layer and its norm."""
+    more = Counter(_numels(ours))
+    more.subtract(_numels(theirs))
+    return min(more.values()) >= 0 and sum(more.values()) <= 5
+
+
+def _by_position(theirs: nn.Module, ours: nn.Module, without: tuple[str, ...]) -> None:
+    """Copy weights and statistics drawn at random, in the order in which both models name them."""
+    for layer in theirs.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.running_mean, -0.1, 0.1)
+            nn.init.uniform_(layer.running_var, 0.5, 1.5)
+    values = [value for name, value in theirs.state_dict().items() if not name.startswith(without)]
+    ours.load_state_dict(dict(zip(ours.state_dict(), values, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "rest"),
+    [
+        ("vgg11_bn", _ours(VGG, depth=11, norm_cfg={"type": "BN"}), ("classifier",)),
+        ("mobilenet_v2", _ours(MobileNetV2, out_indices=(7,)), ("classifier",)),
+        ("mobilenet_v3_small", _ours(MobileNetV3, arch="small"), ("classifier",)),
+        ("shufflenet_v2_x1_0", _ours(ShuffleNetV2), ("fc",)),
+        ("efficientnet_b0", _ours(EfficientNet, conv_cfg=None, norm_cfg={"type": "BN"}), ("classifier",)),
+    ],
+)
+def test_same_features_as_torchvision_from_its_weights(name: str, make: Make, rest: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    theirs, ours = torchvision.models.get_model(name).eval(), make().eval()
+    _by_position(theirs, ours, rest)
+    layers = [layer for key, layer in theirs.named_children() if not key.startswith((*rest, "avgpool"))]
+    images = torch.randn(2, 3, 75, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images)[-1], nn.Sequential(*layers)(images), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_same_features_as_timm_hrnet_from_its_weights() -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    theirs, ours = timm.create_model("hrnet_w18").eval(), HRNet("w18").eval()
+    weights = theirs.state_dict()
+    ours.load_state_dict({name: weights[name] for name in ours.state_dict()})
+    images = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        x = theirs.act2(theirs.bn2(theirs.conv2(theirs.act1(theirs.bn1(theirs.conv1(images))))))
+        for got, expected in zip(ours(images), theirs.stages(x), strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
