@@ -64,9 +64,7 @@ class LoggerHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Log a line where one is due."""
-        if self.every_n_train_iters(runner, self.interval_exp_name) or (
-            self.end_of_epoch(runner.train_dataloader, batch_idx) and self.interval_exp_name > 0
-        ):
+        if self.every_n_train_iters(runner, self.interval_exp_name):
             runner.logger.info(f"experiment: {runner.experiment_name}")
         due = self.every_n_inner_iters(batch_idx, self.interval)
         last = not self.ignore_last and self.end_of_epoch(runner.train_dataloader, batch_idx)
