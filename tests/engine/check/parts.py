@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tests.engine.runner.toy import ToyNet
 from visuite.engine.model import BaseModel
-from visuite.engine.registry import DATASETS, MODELS
+from visuite.engine.registry import DATASETS, MODELS, TRANSFORMS
 
 
 class Plain:
@@ -76,3 +76,11 @@ class Absent:
 
     def __init__(self, root: str = "nowhere") -> None:
         raise FileNotFoundError(f"no folder {root}")
+
+
+@TRANSFORMS.register_module(force=True)
+class CheckedRename:
+    def __init__(self, mapping: dict[str, str], strict: bool = True) -> None: ...
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        return results

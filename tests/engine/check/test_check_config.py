@@ -12,7 +12,7 @@ from visuite.engine.config import Config
 GOOD = """\
 custom_imports = dict(imports=["tests.engine.runner.toy", "tests.engine.check.parts"])
 epochs, classes, data_root = 4, ["a", "b"], "data/"
-train_pipeline = [dict(type="KeyMapper", mapping=dict(a="b")), dict(type="Compose", transforms=[])]
+train_pipeline = [dict(type="CheckedRename", mapping=dict(a="b")), dict(type="Compose", transforms=[])]
 model = dict(
     type="CheckedNet", width=4,
     backbone=dict(type="CheckedBackbone", depth=3, init_cfg=[dict(type="Constant", layer="Linear", val=1)]),
@@ -38,16 +38,6 @@ randomness = dict(seed=1)
 visualizer = dict(vis_backends=[dict(type="LocalVisBackend")])
 env_cfg = dict(cudnn_benchmark=False)
 """
-
-
-@pytest.fixture(autouse=True)
-def transforms():
-    """`KeyMapper` and `Compose` need no package; the first is made here so that a pipeline has arguments to check."""
-    from visuite.engine.registry import TRANSFORMS
-
-    @TRANSFORMS.register_module(name="KeyMapper", force=True)
-    class KeyMapper:
-        def __init__(self, mapping: dict[str, str], strict: bool = True) -> None: ...
 
 
 def checked(tmp_path, text):
@@ -120,6 +110,7 @@ def test_one_fault(tmp_path, old, new, path, message):
         ("max_epochs=epochs", "max_epochs=epochs, val_interval=9", "train_cfg.val_interval", "every 9 epochs"),
         ("max_epochs=epochs", "max_epochs=epochs, val_begin=9", "train_cfg.val_begin", "never comes"),
         ("by_epoch=True, max_epochs", "by_epoch=False, max_iters", "param_scheduler.1", "it does nothing"),
+        ("cudnn_benchmark", "cudnn_benchmarc", "env_cfg.cudnn_benchmarc", "did you mean 'cudnn_benchmark'?"),
         ("logger=", "loger=", "default_hooks.loger", "did you mean 'logger'?"),
         ("randomness =", "lr_config = dict(policy='step')\nrandomness =", "lr_config", "now it is param_scheduler"),
     ],
@@ -132,7 +123,7 @@ def test_what_was_probably_meant_otherwise(tmp_path, old, new, path, message):
 
 def test_a_variable_that_has_no_effect(tmp_path):
     (tmp_path / "base.py").write_text(GOOD)
-    override = "_base_ = 'base.py'\ntrain_pipeline = [dict(type='KeyMapper', mapping=dict(c='d'))]\n"
+    override = "_base_ = 'base.py'\ntrain_pipeline = [dict(type='CheckedRename', mapping=dict(c='d'))]\n"
     found = checked(tmp_path, override)
     assert [(one.severity, one.path, one.where.line) for one in found] == [("warning", "train_pipeline", 2)]
     used = override + "train_dataloader = dict(dataset=dict(dataset=dict(pipeline=train_pipeline)))\n"

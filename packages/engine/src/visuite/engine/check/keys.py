@@ -2,11 +2,13 @@
 
 Variables are legitimate there: `epochs`, `classes`, `data_root`, `train_pipeline` serve to write the rest. So a key is
 told of only where it looks like a slip: it resembles one that is read, belongs to OpenMMLab 1.x, or holds configs
-of parts (dicts with a `type`) that stand nowhere in what the run reads.
+of parts (dicts with a `type`) that stand nowhere in what the run reads. What a base sets is not looked at: a file that
+replaces a part leaves the variables behind that the base wrote it with.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -38,6 +40,8 @@ OLD_KEYS = {
     "dist_params": "env_cfg.dist_cfg",
     "resume_from": "load_from with resume=True",
 }
+#: Customary variables, which resemble keys that are read.
+VARIABLES = frozenset({"train_pipeline", "val_pipeline", "test_pipeline"})
 _LIKENESS = 0.85  # of a slip to what was meant
 
 
@@ -46,14 +50,14 @@ def check_keys(cfg: Config, findings: Findings) -> None:
     read = {key: cfg[key] for key in cfg if key in KNOWN_KEYS}
     parts = list(_containers(list(read.values())))
     for key, value in cfg.to_dict().items():
-        if key in KNOWN_KEYS or _is_used(value, parts):
+        if key in KNOWN_KEYS or _is_used(value, parts) or not _is_newest(cfg, key):
             continue
-        near = get_close_matches(str(key), KNOWN_KEYS, n=1, cutoff=_LIKENESS)
+        near = [] if key in VARIABLES else get_close_matches(str(key), KNOWN_KEYS, n=1, cutoff=_LIKENESS)
         if key in OLD_KEYS and isinstance(value, dict):
             findings.warn(key, f"nobody reads {key!r}, which is of OpenMMLab 1.x; now it is {OLD_KEYS[key]}")
         elif near:
             findings.warn(key, f"nobody reads {key!r}; did you mean {near[0]!r}?")
-        elif _holds_parts(value) and _is_newest(cfg, key) and not _was_edited(cfg):
+        elif _holds_parts(value) and not _was_edited(cfg):
             findings.warn(key, f"nothing in the run equals {key!r}, which is set here: what it holds has no effect")
 
 
@@ -82,7 +86,7 @@ def _holds_parts(value: Any) -> bool:
 def _is_newest(cfg: Config, key: str) -> bool:
     """Whether the config's own file set a key; what a base left over is no slip of this file."""
     where = cfg.where(key)
-    return where is None or cfg.filename is None or where.file.endswith(cfg.filename)
+    return where is None or cfg.filename is None or where.file == os.path.abspath(os.path.expanduser(cfg.filename))
 
 
 def _was_edited(cfg: Config) -> bool:

@@ -35,7 +35,7 @@ from visuite.engine.registry import (
     TRANSFORMS,
     VISUALIZERS,
 )
-from visuite.engine.runner.environment import set_randomness
+from visuite.engine.runner.environment import ENV_KEYS, set_randomness
 from visuite.engine.utils.text import did_you_mean
 
 _METRIC = Route(METRICS, needs_type=True)
@@ -171,6 +171,12 @@ def _try_constructor(constructor: Any, value: Mapping[str, Any], path: str, walk
             walker.findings.error(path, said, at=f"{path}.paramwise_cfg")
 
 
+def _check_environment(value: Any, path: str, walker: Walker) -> None:
+    for key in value if isinstance(value, Mapping) else ():
+        if key not in ENV_KEYS:
+            walker.findings.warn(f"{path}.{key}", f"nobody reads {key!r}{did_you_mean(str(key), ENV_KEYS)}")
+
+
 def _check_randomness(value: Any, path: str, walker: Walker) -> None:
     _check_call(set_randomness, value, path, walker.findings)
 
@@ -192,6 +198,7 @@ _CHECKS: dict[str, Callable[[Any, str, Walker], None]] = {
     "train_cfg": _check_train_cfg,
     "default_hooks": _check_default_hooks,
     "optim_wrapper": _check_optim_wrapper,
+    "env_cfg": _check_environment,
     "randomness": _check_randomness,
     "auto_scale_lr": _check_scaling,
 }

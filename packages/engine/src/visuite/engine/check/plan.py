@@ -84,7 +84,7 @@ def _check_window(one: Mapping[str, Any], path: str, findings: Findings, unit: s
     if isinstance(begin, int) and begin >= end:
         findings.warn(path, f"begins after {begin} {unit}, and there are {end}: it does nothing", at=f"{path}.begin")
     if isinstance(milestones, (list, tuple)) and milestones and all(isinstance(m, int) for m in milestones):
-        late = [m for m in milestones if m >= end]
+        late = [m for m in milestones if m > end]  # the last step of all is a common one
         if late:
             said = f"milestones {late} are never reached: there are {end} {unit}"
             findings.warn(path, said, at=f"{path}.milestones")

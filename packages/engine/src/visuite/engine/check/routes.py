@@ -58,9 +58,11 @@ _LAYER = Route(MODELS, completed=True, taken=frozenset({"requires_grad", "fallba
 #: (registry of the part around, pattern of the key) -> route; the first that fits counts. None: not a config.
 _ROUTES: list[tuple[Registry, str, Route | None]] = [
     *((MODELS, key, None) for key in ("nms", "nms_cfg", "nms_rescale", "img_norm_cfg")),
-    (MODELS, "init_cfg", Route(WEIGHT_INITIALIZERS, needs_type=True)),
+    (MODELS, "init_cfg", Route(WEIGHT_INITIALIZERS)),
     (WEIGHT_INITIALIZERS, "override", Route(WEIGHT_INITIALIZERS, taken=frozenset({"name"}), completed=True)),
-    *((MODELS, key, _LAYER) for key in ("conv_cfg", "norm_cfg", "act_cfg", "upsample_cfg", "dcn", "*_norm_cfg")),
+    *((MODELS, key, _LAYER) for key in ("conv_cfg", "norm_cfg", "act_cfg", "dcn", "*_norm_cfg")),
+    (MODELS, "upsample_cfg", replace(_LAYER, taken=frozenset({"scale_factor"}))),
+    (MODELS, "loss_cls", replace(_MODEL, taken=frozenset({"bg_cls_weight"}))),
     *((MODELS, key, _MODEL) for key in ("backbone", "neck", "head", "loss", "loss_module", "data_preprocessor")),
     *((MODELS, key, _MODEL) for key in ("loss_*", "*_head", "*_backbone", "*_neck", "teacher", "student")),
     *((MODELS, key, _UTIL) for key in ("assigner", "sampler", "bbox_coder", "match_cost*", "iou_calculator")),
@@ -69,7 +71,9 @@ _ROUTES: list[tuple[Registry, str, Route | None]] = [
     (DATASETS, "dataset", Route(DATASETS, needs_type=True)),
     (DATASETS, "datasets", Route(DATASETS, needs_type=True)),
     (DATASETS, "pipeline", replace(_TRANSFORM, needs_type=True)),
+    (MODELS, "dataset", Route(DATASETS, needs_type=True)),
     (TRANSFORMS, "transforms", _TRANSFORM),
+    (TRANSFORMS, "policies", replace(_TRANSFORM, taken=frozenset({"magnitude_key"}), completed=True)),
     (TRANSFORMS, "pipeline", _TRANSFORM),
     (HOOKS, "*pipeline", _TRANSFORM),
     (HOOKS, "tta_cfg", Route(MODELS, supplied=frozenset({"module"}))),
