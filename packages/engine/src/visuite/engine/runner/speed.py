@@ -22,7 +22,7 @@ def compile_in_place(model: nn.Module, options: bool | Mapping[str, Any]) -> Non
     Raises:
         ValueError: the model has no such method; says the nearest.
     """
-    arguments = {} if options is True else dict(options)
+    arguments: dict[str, Any] = dict(options) if isinstance(options, Mapping) else {}
     target = arguments.pop("target", "forward")
     if not callable(getattr(model, target, None)):
         raise ValueError(f"{type(model).__name__} has no method {target!r}{did_you_mean(target, dir(model))}")
@@ -40,7 +40,7 @@ def take_channels_last(model: nn.Module, *, weights: bool = True) -> None:
         weights: Lay the weights of convolutions out likewise.
     """
     if weights:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.to(memory_format=torch.channels_last)
     model.register_forward_pre_hook(_inputs_channels_last, with_kwargs=True)
 
 
