@@ -53,7 +53,7 @@ class Accuracy(BaseMetric):
             ValueError: an image has no single true class.
         """
         for sample in data_samples:
-            kept = {"gt_label": _single_label(sample)}
+            kept = {"gt_label": single_label(sample)}
             key = "pred_score" if sample.get("pred_score") is not None else "pred_label"
             kept[key] = torch.as_tensor(sample.get(key)).cpu()
             self.results.append(kept)
@@ -101,7 +101,7 @@ class Accuracy(BaseMetric):
         return [f"top{k}_{tail}" for k in self.topk for tail in tails]
 
 
-def _single_label(sample: Mapping[str, Any]) -> torch.Tensor:
+def single_label(sample: Mapping[str, Any]) -> torch.Tensor:
     """Return a sample's true class (1,): its `gt_label`, or the best of its `gt_score`."""
     label = sample.get("gt_label")
     if label is None and sample.get("gt_score") is not None:
