@@ -162,9 +162,10 @@ class PyramidVisionTransformer(Backbone):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(B, I, H, W) to one map for each of `out_indices`, as the file's head says."""
         maps = []
-        for index, (embed, parts, norm) in enumerate(self.layers):  # type: ignore[misc, arg-type]
+        for index, stage in enumerate(self.layers):
+            embed, parts, norm = stage.children()
             x, shape = embed(x)
-            for part in parts:
+            for part in parts.children():
                 x = part(x, shape)
             x = to_map(norm(x), shape)
             if index in self.out_indices:

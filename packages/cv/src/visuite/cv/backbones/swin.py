@@ -172,7 +172,7 @@ class SwinTransformer(Backbone):
             channels = self.embed_dims * 2**index
             self.stages.append(SwinStage(channels, self.num_heads[index], paths, block_cfgs, merge_cfgs))
 
-        widths = [stage.out_channels if out_after_downsample else stage.embed_dims for stage in self.stages]
+        widths = [self.embed_dims * 2 ** min(i + out_after_downsample, count - 1) for i in range(count)]
         for index in self.out_indices:
             self.add_module(f"norm{index}", build_norm_layer(dict(norm_cfg), widths[index])[1])
         self.out_channels = tuple(widths[i] for i in self.out_indices)
@@ -191,6 +191,7 @@ class SwinTransformer(Backbone):
             )
         x = self.drop_after_pos(x)
         maps = []
+        stage: Any
         for index, stage in enumerate(self.stages):
             x = stage(x, shape)
             merged, merged_shape = stage.merge(x, shape)

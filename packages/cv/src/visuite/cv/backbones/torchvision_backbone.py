@@ -93,11 +93,12 @@ def _probe(whole: nn.Module) -> dict[str, _Map]:
     for name, module in whole.named_modules():
 
         def look(_: nn.Module, given: tuple[Any, ...], out: Any, name: str = name) -> None:
-            if isinstance(out, torch.Tensor) and out.ndim == 4:
-                _, first, second, third = out.shape
-                side, last = second, second != third
-                if not last or first == second:
-                    seen[name] = _Map(third if last else first, side, last, max(given[0].shape[2:]) > 2 * side)
+            if not isinstance(out, torch.Tensor) or out.ndim != 4:
+                return
+            first, side, third = out.shape[1:]
+            last = side != third
+            if not last or first == side:
+                seen[name] = _Map(third if last else first, side, last, max(given[0].shape[2:]) > 2 * side)
 
         handles.append(module.register_forward_hook(look))
     training = whole.training

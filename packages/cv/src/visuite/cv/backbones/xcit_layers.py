@@ -6,6 +6,7 @@ Shapes: B images, L patches, H rows and W columns of them, C channels, h heads, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from visuite.cv.backbones.tokens import to_map, to_tokens
-from visuite.cv.layers.attention import active_chance, check_heads
+from visuite.cv.layers.attention import SelfAttention, active_chance, check_heads
 from visuite.cv.layers.conv_module import ConvModule
 from visuite.cv.layers.drop import DropPath
 from visuite.cv.layers.ffn import FFN
@@ -77,36 +78,24 @@ class FourierPositions(nn.Module):
         return to_tokens(self.token_projection(waves.to(weight.dtype)))[0]
 
 
-class CrossCovarianceAttention(nn.Module):
+class CrossCovarianceAttention(SelfAttention):
     """Attention of channels to channels, by their covariance over tokens.
 
     Args:
-        dim: C.
+        embed_dims: C.
         num_heads: h; each has a learnt `temperature`.
-        qkv_bias: Whether queries, keys and values have a bias.
-        attn_drop: The chance of an attention weight to be zeroed.
-        proj_drop: The chance of a value of the result to be zeroed.
+        **kwargs: As of `SelfAttention`.
     """
 
-    def __init__(
-        self, dim: int, num_heads: int, *, qkv_bias: bool = True, attn_drop: float = 0.0, proj_drop: float = 0.0
-    ) -> None:
-        super().__init__()
-        check_heads(dim, num_heads)
-        self.num_heads = num_heads
+    def __init__(self, embed_dims: int, num_heads: int, **kwargs: Any) -> None:
+        super().__init__(embed_dims, num_heads, **kwargs)
         self.temperature = nn.Parameter(torch.ones(num_heads, 1, 1))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.attn_drop = nn.Dropout(attn_drop)
-        self.proj = nn.Linear(dim, dim)
-        self.proj_drop = nn.Dropout(proj_drop)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, L, C) to the same shape."""
-        query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 4, 1)
-        query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
-        weights = (query @ key.transpose(-1, -2) * self.temperature).softmax(dim=-1)
-        out = self.attn_drop(weights) @ value
-        return self.proj_drop(self.proj(out.flatten(1, 2).transpose(1, 2)))
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Mix the channels of the values as those of queries and keys agree, all (B, h, L, d)."""
+        agreement = F.normalize(query, dim=-2).mT @ F.normalize(key, dim=-2)
+        weights = self.attn_drop((agreement * self.temperature).softmax(dim=-1))
+        return value @ weights.mT
 
 
 class LocalPatches(nn.Module):
@@ -178,9 +167,14 @@ class XCALayer(nn.Module):
 
     def forward(self, x: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
         """(B, L, C), and (H, W), to the same shape."""
-        x = x + self.drop_path(self.gamma1 * self.attn(self.norm1(x)))
-        x = x + self.drop_path(self.gamma3 * self.local_mp(self.norm3(x), shape))
-        return x + self.drop_path(self.gamma2 * self.ffn(self.norm2(x)))
+        steps = (
+            (self.gamma1, self.norm1, self.attn),
+            (self.gamma3, self.norm3, partial(self.local_mp, shape=shape)),
+            (self.gamma2, self.norm2, self.ffn),
+        )
+        for factors, norm, change in steps:
+            x = x + self.drop_path(factors * change(norm(x)))
+        return x
 
 
 class ClassAttention(nn.Module):
@@ -208,7 +202,8 @@ class ClassAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 1 + L, C) to the class token (B, 1, C)."""
         query, key, value = (
-            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in (self.q(x[:, :1]), self.k(x), self.v(x))
+            part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+            for part in (self.q(x[:, :1]), self.k(x), self.v(x))
         )
         out = F.scaled_dot_product_attention(query, key, value, dropout_p=active_chance(self.attn_drop))
         return self.proj_drop(self.proj(out.transpose(1, 2).flatten(2)))

@@ -65,12 +65,14 @@ class SelfAttention(nn.Module):
     def forward(self, x: torch.Tensor, identity: torch.Tensor | None = None) -> torch.Tensor:
         """(B, L, C) to the same shape; `identity` is added if given."""
         query, key, value = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(
-            query, key, value, dropout_p=active_chance(self.attn_drop), scale=self.qk_scale
-        )
-        out = self.proj(out.transpose(1, 2).flatten(2))
+        out = self.proj(self.attend(query, key, value).transpose(1, 2).flatten(2))
         out = self.out_drop(self.gamma1(self.proj_drop(out)))
         return out if identity is None else identity + out
+
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Return what the queries of each head find, all (B, h, L, d)."""
+        chance = active_chance(self.attn_drop)
+        return F.scaled_dot_product_attention(query, key, value, dropout_p=chance, scale=self.qk_scale)
 
 
 @MODELS.register_module()

@@ -41,11 +41,9 @@ class SinePositionalEncoding(nn.Module):
     ) -> None:
         super().__init__()
         self.num_feats = num_feats
-        self.temperature = temperature
-        self.normalize = normalize
-        self.scale = scale
-        self.eps = eps
-        self.offset = offset
+        #: Position p of n becomes (p + offset) / (n + eps) * scale.
+        self.normal = (offset, eps, scale) if normalize else None
+        self.wavelengths = [temperature ** (feature // 2 * 2 / num_feats) for feature in range(num_feats)]
 
     def forward(self, mask: torch.Tensor | None, input: torch.Tensor | None = None) -> torch.Tensor:
         """Return the encoding (B, 2F, H, W).
@@ -68,11 +66,11 @@ class SinePositionalEncoding(nn.Module):
 
     def _waves(self, position: torch.Tensor, axis: int) -> torch.Tensor:
         """Positions (B, H, W) along an axis to (B, H, W, F): sine and cosine in turn."""
-        if self.normalize:
+        if self.normal is not None:
+            offset, eps, scale = self.normal
             last = position.narrow(axis, position.shape[axis] - 1, 1)
-            position = (position + self.offset) / (last + self.eps) * self.scale
-        pair = torch.arange(self.num_feats, device=position.device) // 2
-        phase = position[..., None] / self.temperature ** (2 * pair / self.num_feats)
+            position = (position + offset) / (last + eps) * scale
+        phase = position[..., None] / position.new_tensor(self.wavelengths)
         return torch.stack([phase[..., 0::2].sin(), phase[..., 1::2].cos()], dim=-1).flatten(-2)
 
 

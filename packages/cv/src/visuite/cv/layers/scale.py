@@ -52,7 +52,6 @@ class LayerScale(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the same shape."""
-        weight = self.weight
-        if self.data_format == "channels_first":
-            weight = weight.view(-1, *(1,) * (x.ndim - 2))
+        first = self.data_format == "channels_first"
+        weight = self.weight.view(-1, *(1,) * (x.ndim - 2)) if first else self.weight
         return x.mul_(weight) if self.inplace else x * weight

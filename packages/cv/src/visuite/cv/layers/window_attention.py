@@ -41,6 +41,8 @@ class WindowMSA(nn.Module):
         ValueError: the heads do not divide the channels.
     """
 
+    relative_position_index: torch.Tensor
+
     def __init__(
         self,
         embed_dims: int,

@@ -1,0 +1,116 @@
+"""Vision transformers: torchvision's numbers, outputs, positions and depths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torchvision.models.vision_transformer import VisionTransformer as Theirs
+
+from visuite.cv.backbones import DistilledVisionTransformer, VisionTransformer
+
+ARCH = {"embed_dims": 16, "num_layers": 3, "num_heads": 2, "feedforward_channels": 24}
+NAMES = (
+    ("class_token", "cls_token"),
+    ("encoder.pos_embedding", "pos_embed"),
+    ("conv_proj", "patch_embed.projection"),
+    ("encoder.layers.encoder_layer_", "layers."),
+    ("encoder.ln.", "ln1."),
+    ("ln_1.", "ln1."),
+    ("ln_2.", "ln2."),
+    ("self_attention.in_proj_", "attn.qkv."),
+    ("self_attention.out_proj.", "attn.proj."),
+    ("mlp.0.", "ffn.layers.0.0."),
+    ("mlp.3.", "ffn.layers.1."),
+)
+
+
+def make(**more: Any) -> VisionTransformer:
+    return VisionTransformer(**{"arch": ARCH, "img_size": 32, "patch_size": 8, **more}).eval()
+
+
+@torch.no_grad()
+def test_gives_what_torchvision_gives() -> None:
+    torch.manual_seed(0)
+    theirs = Theirs(image_size=32, patch_size=8, num_layers=3, num_heads=2, hidden_dim=16, mlp_dim=24).eval()
+    state = {}
+    for name, value in theirs.state_dict().items():
+        for old, new in NAMES:
+            name = name.replace(old, new)
+        state[name] = torch.randn_like(value)
+    ours = make()
+    theirs.load_state_dict(dict(zip(theirs.state_dict(), state.values(), strict=True)))
+    theirs.heads = torch.nn.Identity()
+    ours.load_state_dict({name: value for name, value in state.items() if not name.startswith("heads")})
+    images = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(ours(images)[0], theirs(images), rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_output_types_agree() -> None:
+    raw = make(out_type="raw", out_indices=(0, 2))
+    images = torch.randn(2, 3, 32, 40)
+    want = raw(images)
+    for kind in ("cls_token", "featmap", "avg_featmap"):
+        part = make(out_type=kind, out_indices=(0, 2))
+        part.load_state_dict(raw.state_dict(), strict=False)
+        for got, tokens in zip(part(images), want, strict=True):
+            patches = tokens[:, 1:]
+            if kind == "cls_token":
+                torch.testing.assert_close(got, tokens[:, 0])
+            elif kind == "featmap":
+                torch.testing.assert_close(got[:, :, 1, 3], patches[:, 1 * 5 + 3])
+            else:
+                torch.testing.assert_close(got, part.ln2(patches.mean(1)))
+
+
+def test_distilled_gives_pairs() -> None:
+    part = DistilledVisionTransformer(ARCH, img_size=32, patch_size=8)
+    assert part.pos_embed.shape == (1, 2 + 16, 16)
+    cls_token, dist_token = part(torch.randn(2, 3, 32, 32))[-1]
+    assert cls_token.shape == dist_token.shape == (2, 16)
+    assert not torch.equal(cls_token, dist_token)
+
+
+@torch.no_grad()
+def test_checkpoint_of_another_size() -> None:
+    small, large = make(), make(img_size=64)
+    state = small.state_dict()
+    state["pos_embed"][:, 1:] = 2.5  # interpolation keeps what is the same everywhere
+    large.load_state_dict(state)
+    assert large.pos_embed.shape == (1, 65, 16)
+    torch.testing.assert_close(large.pos_embed[:, 1:], torch.full((1, 64, 16), 2.5))
+    torch.testing.assert_close(large.pos_embed[:, 0], small.pos_embed[:, 0])
+    bare = make(with_cls_token=False, out_type="featmap")
+    bare.load_state_dict(small.state_dict(), strict=False)
+    torch.testing.assert_close(bare.pos_embed, small.pos_embed[:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [
+        ("backbone.cls_token", 0),
+        ("backbone.pos_embed", 0),
+        ("backbone.patch_embed.projection.weight", 0),
+        ("backbone.layers.0.ln1.weight", 1),
+        ("backbone.layers.2.ffn.layers.1.bias", 3),
+        ("backbone.ln1.weight", 4),
+        ("head.fc.weight", 4),
+    ],
+)
+def test_layer_depth(name: str, depth: int) -> None:
+    assert make().get_layer_depth(name, "backbone.") == (depth, 5)
+
+
+def test_sizes_beside_the_name() -> None:
+    part = VisionTransformer("deit-tiny", embed_dims=24, num_layers=1, img_size=32, mlp_ratio=2)
+    assert len(part.layers) == 1
+    assert part.layers[0].ffn.feedforward_channels == 48
+    assert VisionTransformer("deit-t", num_layers=1, img_size=32).layers[0].ffn.feedforward_channels == 768
+
+
+def test_all_layers_frozen() -> None:
+    part = make(frozen_stages=3).train()
+    assert not any(parameter.requires_grad for parameter in part.parameters())
+    assert not part.layers[2].training
