@@ -20,6 +20,7 @@ from visuite.cv.backbones.resnet_block import BlockOptions, Bottleneck, make_sho
 from visuite.engine.registry import MODELS
 
 _KEYS = ("w0", "wa", "wm", "depth", "group_w", "bot_mul")
+_STAGE_KEYS = ("widths", "depths", "group_w", "bot_mul")
 
 
 def _row(w0: int, wa: float, wm: float, group_w: int, depth: int) -> Cfg:
@@ -33,7 +34,8 @@ class RegNet(Backbone):
     Args:
         arch: `regnetx_400mf` to `regnetx_32gf`, or a dict of `w0` (the first width), `wa` (its growth by block), `wm`
             (the ratio of widths between stages), `depth` (blocks), `group_w` (channels of a group) and `bot_mul`
-            (channels inside a block, in those outside).
+            (channels inside a block, in those outside); or of `widths` and `depths` by stage, `group_w` and `bot_mul`,
+            for networks that were rounded otherwise: torchvision's of 400 MF ends in 400 channels.
         in_channels: C.
         stem_channels: Channels of the stem.
         strides: Of each stage.
@@ -99,8 +101,8 @@ class RegNet(Backbone):
         if isinstance(arch, str):
             settings = architecture(self.arch_settings, arch, "RegNet")
         else:
-            settings = custom_architecture(arch, _KEYS, "RegNet")
-        self.widths, self.depths, groups = stage_shapes(**settings)
+            settings = custom_architecture(arch, _STAGE_KEYS if "widths" in arch else _KEYS, "RegNet")
+        self.widths, self.depths, groups = (fit_groups if "widths" in settings else stage_shapes)(**settings)
         stages = len(self.widths)
         for name, values in {"strides": strides, "dilations": dilations, "stage_with_dcn": stage_with_dcn}.items():
             if len(values) < stages:
@@ -171,23 +173,29 @@ class RegNet(Backbone):
         return self.conv1, self.norm1, *stages
 
 
+_Shapes = tuple[list[int], list[int], list[int]]
+
+
 def stage_shapes(
     w0: float, wa: float, wm: float, depth: int, group_w: int, bot_mul: float = 1.0, divisor: int = 8
-) -> tuple[list[int], list[int], list[int]]:
+) -> _Shapes:
     """Return the widths, depths and groups of the stages (arXiv:2003.13678, equations 2 to 4).
 
     Block j would be `w0 + wa * j` wide; it gets the nearest `w0 * wm ** k`, in multiples of `divisor`, and blocks
-    of one width make a stage. Widths then become multiples of their group's.
+    of one width make a stage.
     """
     wanted = [w0 + wa * block for block in range(depth)]
     powers = [round(math.log(width / w0) / math.log(wm)) for width in wanted]
     quantised = [round(w0 * wm**power / divisor) * divisor for power in powers]
-    widths, depths, groups = [], [], []
-    for width in sorted(set(quantised)):
-        inside = width * bot_mul
-        size = int(min(group_w, inside))
-        inside = round(inside / size) * size
-        widths.append(int(inside / bot_mul))
-        depths.append(quantised.count(width))
-        groups.append(int(inside // size))
-    return widths, depths, groups
+    widths = sorted(set(quantised))
+    return fit_groups(widths, [quantised.count(width) for width in widths], group_w, bot_mul)
+
+
+def fit_groups(widths: Sequence[int], depths: Sequence[int], group_w: int, bot_mul: float = 1.0) -> _Shapes:
+    """Return widths rounded so that the channels inside blocks are whole groups, the depths, and the groups."""
+    fitted, groups = [], []
+    for width in widths:
+        size = int(min(group_w, width * bot_mul))
+        groups.append(round(width * bot_mul / size))
+        fitted.append(int(groups[-1] * size / bot_mul))
+    return fitted, list(depths), groups
