@@ -66,7 +66,7 @@ class BaseDataset(EngineDataset):
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the classes in an image."""
-        return [int(self.get_data_info(idx)["gt_label"])]
+        return [int(label) for label in np.atleast_1d(self.get_data_info(idx)["gt_label"])]
 
     def extra_repr(self) -> list[str]:
         """Lines about this data set for people."""

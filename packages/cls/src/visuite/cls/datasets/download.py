@@ -24,15 +24,27 @@ def fetch_archive(url: str, folder: str, md5: str) -> None:
         ValueError: it is not the archive that was published.
     """
     if is_main_process():
-        archive = Path(folder, url.rsplit("/", 1)[-1])
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        if not archive.exists():
-            _download(url, archive)
-        if hashlib.md5(archive.read_bytes(), usedforsecurity=False).hexdigest() != md5:
-            raise ValueError(f"{archive} is not the published archive (its MD5 differs): remove it and try again")
-        with tarfile.open(archive) as opened:
+        with tarfile.open(_have(url, folder, md5)) as opened:
             opened.extractall(folder, filter="data")
     barrier()
+
+
+def fetch_file(url: str, folder: str, md5: str) -> None:
+    """Download a file into a folder and check it; arguments and errors as of `fetch_archive`."""
+    if is_main_process():
+        _have(url, folder, md5)
+    barrier()
+
+
+def _have(url: str, folder: str, md5: str) -> Path:
+    """Return the place of a file, which is downloaded if it is missing, and checked."""
+    target = Path(folder, url.rsplit("/", 1)[-1])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.exists():
+        _download(url, target)
+    if hashlib.md5(target.read_bytes(), usedforsecurity=False).hexdigest() != md5:
+        raise ValueError(f"{target} is not the published file (its MD5 differs): remove it and try again")
+    return target
 
 
 def _download(url: str, archive: Path) -> None:

@@ -65,8 +65,8 @@ def voc_truth(sample: Mapping[str, Any], num_classes: int, difficult: bool | Non
 class MultiLabelMetric(_MultiLabel):
     """Precision, recall, F1 score (in percent) and support.
 
-    Results are `multi-label/precision`, ...; `precision_thr-0.80` for other thresholds than 0.5, `precision_top1` for the
-    best scores; then `_micro` or `_classwise` (a list) for the other averages.
+    Results are `multi-label/precision`, ...; `precision_thr-0.80` for other thresholds than 0.5, `precision_top1` for
+    the best scores; then `_micro` or `_classwise` (a list) for the other averages.
 
     Args:
         thr: The classes whose score is at least this are predicted. By default 0.5, unless there is `topk`.

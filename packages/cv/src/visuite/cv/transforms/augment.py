@@ -48,7 +48,7 @@ class AugmentTransform(RandomTransform):
         strength: A fixed strength, in the transform's own unit. None: it comes from a level.
         magnitude_range: The strengths of level 0 and of `total_level`.
         magnitude_level: The level.
-        magnitude_std: Deviation of the normal noise on the level, or 'inf': a level from 0 to `magnitude_level`, evenly.
+        magnitude_std: Deviation of the normal noise on the level; 'inf': a level from 0 to `magnitude_level`, evenly.
         total_level: The highest level.
         prob: The chance that the image is changed.
         random_negative_prob: The chance that the strength is turned into its negative.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from visuite.cv.transforms.base import RandomTransform
 from visuite.engine.registry import TRANSFORMS
 
 Range = tuple[float, float]
-_ADJUSTMENTS = {
+_ADJUSTMENTS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "brightness": adjust_brightness,
     "contrast": adjust_contrast,
     "saturation": adjust_color,

@@ -141,4 +141,4 @@ def _builder(kind: type[nn.Module]) -> Callable[..., TorchvisionTransform]:
 
 for _name, _kind in vars(v2).items():
     if inspect.isclass(_kind) and issubclass(_kind, v2.Transform) and _kind is not v2.Transform:
-        TRANSFORMS.register_module(f"torchvision/{_name}", module=_builder(_kind))
+        TRANSFORMS.register_module(f"torchvision/{_name}", module=_builder(_kind))  # type: ignore[arg-type]

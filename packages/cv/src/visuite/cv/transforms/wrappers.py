@@ -160,8 +160,9 @@ class TransformBroadcaster(KeyMapper):
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Split, run the transforms on each part, and join."""
         parts = self._split(self.map_input(results))
-        done = [self._run(part, last=part is parts[-1]) for part in parts]
-        if any(one is None for one in done):
+        ran = [self._run(part, last=part is parts[-1]) for part in parts]
+        done = [one for one in ran if one is not None]
+        if len(done) < len(ran):
             return None
         keys = dict.fromkeys(key for one in done for key in one)
         return self.map_output(results, {key: [one[key] for one in done if key in one] for key in keys})
