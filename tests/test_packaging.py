@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 from tests.source_tree import PACKAGES, ROOT, modules
 
 # Import names whose distribution is called otherwise; the rest are asked from what is installed, or are alike.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "mlflow": "mlflow", "yaml": "pyyaml"}
 
 
 @cache

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from typing import Any
 
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.dataset import epoch_batches
-from visuite.engine.optim import build_optim_wrapper
+from visuite.engine.optim import build_optim_wrapper, each_scheduler
 from visuite.engine.registry import MODELS, init_default_scope
 from visuite.engine.runner import build_dataloader, build_param_schedulers, set_randomness
 from visuite.engine.runner.environment import run_device
@@ -49,9 +50,9 @@ def train(cfg: Config) -> Iterator[tuple[int, int, float]]:
         step(schedulers, by_epoch=True)
 
 
-def step(schedulers: list, *, by_epoch: bool) -> None:
+def step(schedulers: Any, *, by_epoch: bool) -> None:
     """Step the schedulers that go by epoch, or those that go by iteration."""
-    for scheduler in schedulers:
+    for scheduler in each_scheduler(schedulers):
         if scheduler.by_epoch == by_epoch:
             scheduler.step()
 

@@ -10,7 +10,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from visuite.engine.check import stop_on_errors
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
-from visuite.engine.registry import RUNNERS
+from visuite.engine.registry import RUNNERS, UnknownTypeError
 from visuite.engine.runner import Runner, dev_run, leave_process_group, overfitting
 
 
@@ -49,6 +49,15 @@ def apply(args: argparse.Namespace, cfg: Config) -> None:
         cfg.randomness = {**cfg.get("randomness", {}), "seed": args.seed}
 
 
+def runner_class(cfg: Config) -> type[Runner]:
+    """Return the class that `runner_type` names."""
+    name = cfg.get("runner_type", "Runner")
+    found: type[Runner] | None = RUNNERS.get(name)
+    if found is None:
+        raise UnknownTypeError(RUNNERS.explain_missing(name), "runner_type")
+    return found
+
+
 @record  # torchrun then shows the traceback of the process that failed first
 def main() -> None:
     """Train."""
@@ -64,8 +73,7 @@ def main() -> None:
             return
         if args.overfit is not None:
             cfg = overfitting(cfg, args.overfit)
-        kind = RUNNERS.get(cfg.runner_type) if "runner_type" in cfg else Runner
-        kind.from_cfg(cfg).train()
+        runner_class(cfg).from_cfg(cfg).train()
         leave_process_group()
 
 

@@ -117,6 +117,20 @@ def test_the_default_scope_decides_where_building_starts(tree):
     assert type(root.build({"type": "Net", "_scope_": "a"})) is special
 
 
+def test_a_package_finds_its_own_parts_whatever_the_default_scope(tree):
+    root, a, b = tree
+    mine, shadow = make("Mine"), make("Mine")
+    a.register_module(module=mine)
+    for scope in ("engine", "a", "b"):
+        with DefaultScope.overwrite_default_scope(scope):
+            assert type(a.build({"type": "Mine"})) is mine
+    b.register_module(module=shadow)
+    with DefaultScope.overwrite_default_scope("b"):
+        assert type(a.build({"type": "Mine"})) is shadow  # a user's scope may replace parts of a package
+    with DefaultScope.overwrite_default_scope("engine"), pytest.raises(KeyError, match=r"registered under a\.Mine"):
+        root.build({"type": "Mine"})
+
+
 def test_overwriting_the_scope_ends_with_the_block():
     init_default_scope("engine")
     before = DefaultScope.get_current_instance()

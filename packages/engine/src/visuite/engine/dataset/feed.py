@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
@@ -31,16 +31,17 @@ class KeyedBatchSampler(Sampler[list[int]]):
         self.skip = 0
 
     @property
-    def endless(self) -> bool:
-        """Whether the sampler's stream has no end of its own."""
-        return isinstance(getattr(self.batch_sampler, "sampler", None), InfiniteSampler)
+    def endless(self) -> InfiniteSampler | None:
+        """The sampler whose stream has no end of its own, if it is one."""
+        sampler = getattr(self.batch_sampler, "sampler", None)
+        return sampler if isinstance(sampler, InfiniteSampler) else None
 
     def __iter__(self) -> Iterator[list[int]]:
         skip, self.skip = self.skip, 0
         left = None if self.limit is None else max(0, self.limit - skip)
         if self.endless and isinstance(self.batch_sampler, BatchSampler):
             before = self.epoch * (self.limit or 0)
-            self.batch_sampler.sampler.skip_to((before + skip) * self.batch_sampler.batch_size)
+            self.endless.skip_to((before + skip) * self.batch_sampler.batch_size)
             skip = 0
         for batch in itertools.islice(self.batch_sampler, skip, None if left is None else skip + left):
             yield [key if isinstance(key, SampleKey) else SampleKey(key, self.seed, self.epoch) for key in batch]
@@ -62,8 +63,9 @@ def set_epoch(loader: Any, epoch: int) -> None:
     if isinstance(batch_sampler, KeyedBatchSampler):
         batch_sampler.epoch = epoch
     for owner in (getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None)):
-        if callable(getattr(owner, "set_epoch", None)):
-            owner.set_epoch(epoch)
+        begin = getattr(owner, "set_epoch", None)
+        if callable(begin):
+            begin(epoch)
 
 
 def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
@@ -100,7 +102,7 @@ def keys_of_batch(loader: Any, epoch: int, batch: int) -> list[SampleKey] | None
         epoch += rounds
     set_epoch(loader, epoch)
     batch_sampler.skip = batch
-    return next(iter(batch_sampler))
+    return cast("list[SampleKey]", next(iter(batch_sampler)))
 
 
 def restart_workers(loader: Any) -> None:
@@ -118,7 +120,7 @@ def restart_workers(loader: Any) -> None:
 def endless_batches(loader: DataLoader, start: int = 0) -> Iterator[Any]:
     """Iterate over batches epoch after epoch, from batch `start` of the whole run on."""
     batch_sampler = getattr(loader, "batch_sampler", None)
-    if getattr(batch_sampler, "endless", False) and batch_sampler.limit is None:
+    if isinstance(batch_sampler, KeyedBatchSampler) and batch_sampler.endless and batch_sampler.limit is None:
         yield from epoch_batches(loader, 0, start)
         return
     epoch, offset = divmod(start, len(loader)) if start else (0, 0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from visuite.engine.hooks.hook import DataBatch, Hook
-from visuite.engine.optim import ReduceOnPlateauParamScheduler
+from visuite.engine.optim import ReduceOnPlateauParamScheduler, each_scheduler
 from visuite.engine.registry import HOOKS
 
 if TYPE_CHECKING:
@@ -23,13 +22,13 @@ class ParamSchedulerHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """Step what goes by iteration."""
-        for scheduler in _all(runner.param_schedulers):
+        for scheduler in each_scheduler(runner.param_schedulers):
             if not scheduler.by_epoch and not isinstance(scheduler, ReduceOnPlateauParamScheduler):
                 scheduler.step()
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Step what goes by epoch."""
-        for scheduler in _all(runner.param_schedulers):
+        for scheduler in each_scheduler(runner.param_schedulers):
             if scheduler.by_epoch and not isinstance(scheduler, ReduceOnPlateauParamScheduler):
                 scheduler.step()
 
@@ -37,15 +36,6 @@ class ParamSchedulerHook(Hook):
         """Step what follows a metric."""
         if metrics is None:
             return
-        for scheduler in _all(runner.param_schedulers):
+        for scheduler in each_scheduler(runner.param_schedulers):
             if isinstance(scheduler, ReduceOnPlateauParamScheduler):
                 scheduler.step(metrics)
-
-
-def _all(schedulers: Any) -> Iterator[Any]:
-    """Go through the schedulers of one optimizer, or of several by name."""
-    if isinstance(schedulers, dict):
-        for some in schedulers.values():
-            yield from some
-    else:
-        yield from schedulers

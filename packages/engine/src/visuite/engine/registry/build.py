@@ -101,7 +101,7 @@ def _build(cfg: dict[str, Any], registry: Registry, defaults: dict[str, Any]) ->
             f"a {registry.name} config needs the key 'type', this has only {sorted(cfg)}", _here(cfg)
         )
     with registry.switch_scope_and_registry(arguments.pop("_scope_", None)) as node:
-        entry = _resolve(kind, node, cfg)
+        entry = _resolve(kind, (node, registry), cfg)
         arguments = {**entry.defaults, **arguments}
         check_arguments(entry.obj, arguments, _here(cfg))
         if inspect.isclass(entry.obj) and issubclass(entry.obj, ManagerMixin):
@@ -114,15 +114,16 @@ def _build(cfg: dict[str, Any], registry: Registry, defaults: dict[str, Any]) ->
             raise
 
 
-def _resolve(kind: Any, registry: Registry, cfg: dict[str, Any]) -> Entry:
+def _resolve(kind: Any, nodes: tuple[Registry, Registry], cfg: dict[str, Any]) -> Entry:
+    """Find a type: from the default scope's node, then from the one that was asked to build."""
     kind = getattr(kind, "dotted_path", kind)  # a lazy reference of a new-style config
     if not isinstance(kind, str):
         if callable(kind):
             return Entry(kind)
         raise BadArgumentError(f"'type' is a name or a class, not {type(kind).__name__}", _here(cfg))
-    entry = registry.find(kind)
+    entry = nodes[0].find(kind) or nodes[1].find(kind)
     if entry is None:
-        raise UnknownTypeError(registry.explain_missing(kind), _here(cfg))
+        raise UnknownTypeError(nodes[0].explain_missing(kind), _here(cfg))
     return entry
 
 

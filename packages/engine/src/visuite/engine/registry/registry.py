@@ -54,7 +54,8 @@ class Registry:
         self.parent = parent
         if parent is not None:
             parent._add_child(self)
-        self.build_func = build_func or (parent.build_func if parent is not None else build_from_cfg)
+        inherited = build_from_cfg if parent is None else parent.build_func
+        self.build_func: Callable[..., Any] = build_func or inherited
 
     # ------------------------------------------------------------------ what it is
 
@@ -226,11 +227,14 @@ class Registry:
 
     @contextmanager
     def switch_scope_and_registry(self, scope: str | None) -> Iterator[Registry]:
-        """Yield the node of a scope (None: of the default scope), which is the default inside the block."""
+        """Yield the node of a scope (None: of the default scope), which is the default inside the block.
+
+        A package's own node stays where the default scope is the root's, which knows less.
+        """
         with DefaultScope.overwrite_default_scope(scope):
             current = DefaultScope.get_current_instance()
             node = None if current is None else self._node_of(current.scope_name)
-            yield node if node is not None else self
+            yield self if node is None or (scope is None and node.parent is None) else node
 
     # ------------------------------------------------------------------ building
 

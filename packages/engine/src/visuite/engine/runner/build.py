@@ -123,7 +123,7 @@ def _build_collate(cfg: Any) -> Any:
 
 
 def _build_worker_init(cfg: Any, workers: int, seed: int) -> Any:
-    known = dict(num_workers=workers, rank=get_rank(), seed=seed)
+    known: dict[str, Any] = dict(num_workers=workers, rank=get_rank(), seed=seed)
     if cfg is None:
         return functools.partial(worker_init_fn, **known)
     if callable(cfg):

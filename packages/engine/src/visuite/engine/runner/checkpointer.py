@@ -23,12 +23,11 @@ from visuite.engine.model import CheckpointError, unwrap_model
 from visuite.engine.model.checkpoint_io import find_state_dict, load_state_dict, read_checkpoint
 from visuite.engine.model.checkpoint_io import revise_keys as rename_keys
 from visuite.engine.model.sharding import loading
-from visuite.engine.optim import OptimWrapperDict
+from visuite.engine.optim import OptimWrapperDict, each_scheduler
 from visuite.engine.runner.environment import generator_states, restore_generators
 from visuite.engine.runner.plan import (
     POLICY,
     Plan,
-    each_scheduler,
     hyper_parameters,
     replay,
     restore_hyper_parameters,

@@ -110,10 +110,17 @@ def set_randomness(seed: int | None, *, diff_rank_seed: bool = False, determinis
 def generator_states() -> dict[str, Any]:
     """Return the state of every generator of this process, as tensors and plain values."""
     version, words, gauss = random.getstate()
-    kind, keys, position, has_gauss, cached = np.random.get_state()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    words_of_numpy = np.asarray(keys).astype(np.int64)
     return {
         "python": [version, list(words), gauss],
-        "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "numpy": [
+            kind,
+            torch.from_numpy(words_of_numpy),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }

@@ -12,12 +12,12 @@ The policy, which is printed whenever it applies:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from visuite.engine.logging.plain import to_plain
-from visuite.engine.optim import OptimWrapperDict, ReduceOnPlateauParamScheduler
+from visuite.engine.optim import OptimWrapperDict, ReduceOnPlateauParamScheduler, each_scheduler
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
@@ -104,15 +104,6 @@ class Plan:
 
 def _differ(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     return name != "hyper_parameters" and mine[name] != theirs[name]
-
-
-def each_scheduler(schedulers: Any) -> Iterator[Any]:
-    """Go through the schedulers of one optimizer, or of several by name."""
-    if isinstance(schedulers, dict):
-        for some in schedulers.values():
-            yield from some
-    else:
-        yield from schedulers
 
 
 def hyper_parameters(optim_wrapper: Any) -> list[dict[str, Any]]:

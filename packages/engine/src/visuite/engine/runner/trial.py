@@ -13,7 +13,6 @@ from visuite.engine.hooks.progress import memory_in_use
 from visuite.engine.registry import BadValueError
 from visuite.engine.runner.runner import Runner
 
-
 STAGES = ("train", "val", "save", "load", "test")
 
 

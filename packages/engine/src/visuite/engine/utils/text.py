@@ -9,7 +9,7 @@ from collections.abc import Iterable
 def nearest(word: str, known: Iterable[str], *, count: int = 3) -> list[str]:
     """Return the names in `known` that look most like `word`, best first (possibly none)."""
     names = {str(name) for name in known}
-    by_case = {}
+    by_case: dict[str, str] = {}
     for name in sorted(names):
         by_case.setdefault(name.lower(), name)
     found = difflib.get_close_matches(word.lower(), by_case, n=count, cutoff=0.6)

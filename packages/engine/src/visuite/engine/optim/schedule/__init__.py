@@ -1,6 +1,6 @@
 """Schedules of learning rates, momenta and any other number in a parameter group."""
 
-from visuite.engine.optim.schedule.driver import ParamScheduler
+from visuite.engine.optim.schedule.driver import ParamScheduler, each_scheduler
 from visuite.engine.optim.schedule.plateau import ReduceOnPlateauParamScheduler
 from visuite.engine.optim.schedule.schedulers import (
     ConstantParamScheduler,
@@ -76,4 +76,5 @@ __all__ = [
     "StepMomentum",
     "StepParamScheduler",
     "_ParamScheduler",
+    "each_scheduler",
 ]

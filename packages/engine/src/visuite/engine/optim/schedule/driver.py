@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Any, ClassVar, Self, TypedDict
 
@@ -275,3 +275,12 @@ def check_window(name: str, begin: float, end: float) -> None:
     """
     if begin < 0 or end <= begin:
         raise ValueError(f"{name} acts from begin up to but not including end: 0 <= begin < end, not {begin} and {end}")
+
+
+def each_scheduler(schedulers: Any) -> Iterator[Any]:
+    """Go through the schedulers of one optimizer, or of several by name."""
+    if isinstance(schedulers, dict):
+        for some in schedulers.values():
+            yield from some
+    else:
+        yield from schedulers
