@@ -42,7 +42,7 @@ class MNIST(BaseDataset):
     METAINFO: ClassVar[dict[str, Any]] = {
         "classes": tuple(
             f"{i} - {name}"
-            for i, name in enumerate("zero one two three four five six seven eight nine".split())
+            for i, name in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
         )
     }  # fmt: skip
     url = "https://ossci-datasets.s3.amazonaws.com/mnist/"

@@ -87,7 +87,8 @@ def read_classes(text: str, name: str, class_to_idx: Mapping[str, int]) -> dict[
         objects = ET.fromstring(text).findall("object")
     except ET.ParseError as error:
         raise ValueError(f"{name}: not an annotation in XML: {error}") from error
-    plain, difficult = set(), set()
+    plain: set[int] = set()
+    difficult: set[int] = set()
     for one in objects:
         kind = one.findtext("name", "")
         if kind not in class_to_idx:
