@@ -65,6 +65,20 @@ def test_output_types_agree() -> None:
                 torch.testing.assert_close(got, part.ln2(patches.mean(1)))
 
 
+@torch.no_grad()
+def test_maps_with_class_tokens() -> None:
+    alone, paired = make(out_type="featmap"), make(out_type="featmap", output_cls_token=True)
+    token = make()
+    for part in (alone, paired):
+        part.load_state_dict(token.state_dict())
+    images = torch.randn(2, 3, 32, 32)
+    map_, cls_token = paired(images)[-1]
+    torch.testing.assert_close(map_, alone(images)[-1])
+    torch.testing.assert_close(cls_token, token(images)[-1])
+    with pytest.raises(ValueError, match="output_cls_token"):
+        make(output_cls_token=True)
+
+
 def test_distilled_gives_pairs() -> None:
     part = DistilledVisionTransformer(ARCH, img_size=32, patch_size=8)
     assert part.pos_embed.shape == (1, 2 + 16, 16)

@@ -264,3 +264,10 @@ def test_scales() -> None:
     torch.testing.assert_close(y, x / 2)
     with pytest.raises(ValueError, match="data_format"):
         LayerScale(3, data_format="NHWC")
+
+
+def test_quick_gelu_is_near_gelu() -> None:
+    x = torch.linspace(-4, 4, 33)
+    layer = MODELS.build({"type": "QuickGELU"})
+    torch.testing.assert_close(layer(x), F.gelu(x), atol=0.03, rtol=0)
+    torch.testing.assert_close(layer(torch.tensor(1.0)), torch.tensor(1 / (1 + math.exp(-1.702))))

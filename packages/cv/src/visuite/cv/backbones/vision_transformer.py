@@ -15,8 +15,9 @@ import torch
 from torch import nn
 from torch.nn.modules.utils import _pair
 
-from visuite.cv.backbones.base import Backbone, architecture, check_frozen, chosen, custom_architecture
+from visuite.cv.backbones.base import Backbone, check_frozen, chosen
 from visuite.cv.backbones.tokens import drop_path_rates, fit_pos_embed, learnt_tokens, to_map, token_init
+from visuite.cv.backbones.vit_sizes import SIZES, sizes_of
 from visuite.cv.layers.encoder_layer import TransformerEncoderLayer
 from visuite.cv.layers.norm import build_norm_layer
 from visuite.cv.layers.patch_embed import PatchEmbed
@@ -28,11 +29,6 @@ Size = int | tuple[int, int]
 _LAYER_NORM: Cfg = {"type": "LN", "eps": 1e-6}
 _GELU: Cfg = {"type": "GELU"}
 _OUT_TYPES = ("raw", "cls_token", "featmap", "avg_featmap")
-_ARCH_KEYS = ("embed_dims", "num_layers", "num_heads", "feedforward_channels")
-
-
-def _table(rows: Mapping[tuple[str, ...], tuple[int, int, int, int]]) -> dict[str, Cfg]:
-    return {name: dict(zip(_ARCH_KEYS, row, strict=True)) for names, row in rows.items() for name in names}
 
 
 @MODELS.register_module()
@@ -61,9 +57,11 @@ class VisionTransformer(Backbone):
         out_type: `cls_token` (B, C), `featmap` (B, C, H/p, W/p), `avg_featmap` (B, C), its normalised mean, or `raw`
             (B, L, C).
         with_cls_token: Have a class token.
+        output_cls_token: Hand out each map together with the class token, as a pair.
         frozen_stages: Train neither the embeddings (0) nor the first n layers; -1 trains all.
         interpolate_mode: How the position embedding is interpolated.
         layer_scale_init_value: Where factors for each channel of residuals start; 0 is none.
+        patch_pad: How images are padded to whole patches: pixels on all sides, or what `AdaptivePadding` knows.
         patch_bias: Whether the embedding of patches has a bias; by default unless `pre_norm`.
         patch_cfg: More arguments of the embedding of patches.
         layer_cfgs: More arguments of all layers, or of each.
@@ -78,18 +76,7 @@ class VisionTransformer(Backbone):
         ValueError: an unknown arch or `out_type`, `cls_token` without one, or layers that do not exist.
     """
 
-    arch_zoo: ClassVar[Mapping[str, Cfg]] = _table(
-        {
-            ("s", "small"): (768, 8, 8, 768 * 3),
-            ("b", "base", "deit-b", "deit-base", "dinov2-b", "dinov2-base"): (768, 12, 12, 3072),
-            ("l", "large", "dinov2-l", "dinov2-large"): (1024, 24, 16, 4096),
-            ("h", "huge"): (1280, 32, 16, 5120),
-            ("eva-g", "eva-giant"): (1408, 40, 16, 6144),
-            ("deit-t", "deit-tiny"): (192, 12, 3, 192 * 4),
-            ("deit-s", "deit-small", "dinov2-s", "dinov2-small"): (384, 12, 6, 384 * 4),
-            ("dinov2-g", "dinov2-giant"): (1536, 40, 24, 6144),
-        }
-    )
+    arch_zoo: ClassVar[Mapping[str, Cfg]] = SIZES
     #: E, where there is a class token.
     num_extra_tokens: int = 1
 
@@ -114,9 +101,11 @@ class VisionTransformer(Backbone):
         final_norm: bool = True,
         out_type: str = "cls_token",
         with_cls_token: bool = True,
+        output_cls_token: bool = False,
         frozen_stages: int = -1,
         interpolate_mode: str = "bicubic",
         layer_scale_init_value: float = 0.0,
+        patch_pad: int | str = "corner",
         patch_bias: bool | None = None,
         patch_cfg: Cfg | None = None,
         layer_cfgs: Cfg | Sequence[Cfg] | None = None,
@@ -128,12 +117,13 @@ class VisionTransformer(Backbone):
         init_cfg: Any = None,
     ) -> None:
         super().__init__(norm_eval=norm_eval, pretrained=pretrained, init_cfg=token_init(init_cfg, pretrained))
-        sizes = _sizes(self.arch_zoo, arch, embed_dims, num_layers, num_heads, mlp_ratio)
+        sizes = sizes_of(self.arch_zoo, arch, embed_dims, num_layers, num_heads, mlp_ratio)
         dims, depth = sizes["embed_dims"], sizes["num_layers"]
-        _check_out_type(out_type, with_cls_token)
+        _check_out_type(out_type, with_cls_token, output_cls_token)
         self.embed_dims, self.num_layers = dims, depth
         self.img_size = _pair(img_size)
         self.out_type = out_type
+        self.output_cls_token = output_cls_token
         self.interpolate_mode = interpolate_mode
         self.out_indices = chosen(out_indices, depth)
         self.frozen_stages = check_frozen(frozen_stages, -1, depth)
@@ -142,6 +132,7 @@ class VisionTransformer(Backbone):
             "in_channels": in_channels,
             "embed_dims": dims,
             "kernel_size": patch_size,
+            "padding": patch_pad,
             "bias": not pre_norm if patch_bias is None else patch_bias,
         }
         self.patch_embed = PatchEmbed(**{**patch, **(patch_cfg or {})}, input_size=self.img_size)
@@ -252,34 +243,18 @@ class VisionTransformer(Backbone):
         if self.out_type == "cls_token":
             return x[:, 0]
         patches = x[:, self.num_extra_tokens :]
-        return to_map(patches, shape) if self.out_type == "featmap" else self.ln2(patches.mean(dim=1))
+        if self.out_type == "avg_featmap":
+            return self.ln2(patches.mean(dim=1))
+        return (to_map(patches, shape), x[:, 0]) if self.output_cls_token else to_map(patches, shape)
 
 
-def _sizes(
-    table: Mapping[str, Cfg],
-    arch: str | Cfg,
-    embed_dims: int | None,
-    num_layers: int | None,
-    num_heads: int | None,
-    mlp_ratio: float | None,
-) -> dict[str, int]:
-    """Return the four sizes of an architecture, after what is said beside its name."""
-    if isinstance(arch, str):
-        sizes = dict(architecture(table, arch.lower(), "VisionTransformer"))
-    else:
-        sizes = dict(custom_architecture(arch, _ARCH_KEYS, "VisionTransformer"))
-    ratio = sizes["feedforward_channels"] / sizes["embed_dims"] if mlp_ratio is None else mlp_ratio
-    said = {"embed_dims": embed_dims, "num_layers": num_layers, "num_heads": num_heads}
-    sizes.update({key: value for key, value in said.items() if value is not None})
-    sizes["feedforward_channels"] = round(ratio * sizes["embed_dims"])
-    return sizes
-
-
-def _check_out_type(out_type: str, with_cls_token: bool) -> None:
+def _check_out_type(out_type: str, with_cls_token: bool, output_cls_token: bool) -> None:
     if out_type not in _OUT_TYPES:
         raise ValueError(f"out_type {out_type!r} is none of {_OUT_TYPES}")
     if out_type == "cls_token" and not with_cls_token:
         raise ValueError("out_type 'cls_token' needs with_cls_token=True")
+    if output_cls_token and not (with_cls_token and out_type == "featmap"):
+        raise ValueError("output_cls_token needs with_cls_token=True and out_type='featmap'")
 
 
 def _each(cfgs: Cfg | Sequence[Cfg] | None, count: int) -> Sequence[Cfg]:

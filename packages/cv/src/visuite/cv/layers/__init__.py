@@ -1,6 +1,6 @@
 """Layers, and the builders that turn their configs into modules."""
 
-from visuite.cv.layers.activation import Clamp, HSigmoid, Swish, build_activation_layer
+from visuite.cv.layers.activation import Clamp, HSigmoid, QuickGELU, Swish, build_activation_layer
 from visuite.cv.layers.adaptive_padding import Conv2dAdaptivePadding
 from visuite.cv.layers.attention import MultiheadAttention, SelfAttention
 from visuite.cv.layers.conv import build_conv_layer, build_padding_layer
@@ -42,6 +42,7 @@ __all__ = [
     "PatchEmbed",
     "PatchMerging",
     "PixelShufflePack",
+    "QuickGELU",
     "RepVGGBlock",
     "SELayer",
     "Scale",

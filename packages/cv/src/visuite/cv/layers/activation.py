@@ -72,6 +72,15 @@ class Swish(nn.Module):
         return x * x.sigmoid()
 
 
+@MODELS.register_module()
+class QuickGELU(nn.Module):
+    """`x * sigmoid(1.702 * x)`, which is near GELU; models trained with it (CLIP) need it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply to a tensor of any shape."""
+        return x * (1.702 * x).sigmoid()
+
+
 def build_activation_layer(cfg: dict[str, Any]) -> nn.Module:
     """Build an activation from `dict(type='ReLU', **arguments)`."""
     return MODELS.build(cfg)
