@@ -97,7 +97,7 @@ class PyramidVisionTransformer(Backbone):
         norm_cfg: Cfg = _LAYER_NORM,
         with_cp: bool = False,
         pretrained: str | None = None,
-        convert_weights: bool = False,
+        convert_weights: bool = True,
         init_cfg: Any = None,
     ) -> None:
         super().__init__(pretrained=pretrained, init_cfg=token_init(init_cfg, pretrained))
