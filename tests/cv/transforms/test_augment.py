@@ -17,6 +17,7 @@ from visuite.cv.transforms import (
     AutoContrast,
     Brightness,
     Cutout,
+    EfficientNetRandomCrop,
     Invert,
     Posterize,
     RandAugment,
@@ -27,7 +28,11 @@ from visuite.cv.transforms import (
 )
 from visuite.cv.transforms.augment_geometry import Hole
 from visuite.cv.transforms.auto_augment import imagenet_policies
-from visuite.engine.registry import TRANSFORMS
+from visuite.engine.registry import TRANSFORMS, Registry
+
+
+class Other(Invert):
+    """What bears the name of another transform."""
 
 
 def sample(value: int = 100) -> dict[str, Any]:
@@ -111,7 +116,8 @@ def test_imagenet_policies_are_the_published_ones() -> None:
     space = published._augmentation_space(10, (224, 224))
     for policy, theirs in zip(imagenet_policies(), published.policies, strict=True):
         for step, (name, prob, level) in zip(policy, theirs, strict=True):
-            assert (names.get(step["type"], step["type"]), step["prob"]) == (name, prob)
+            kind = step["type"].__name__
+            assert (names.get(kind, kind), step["prob"]) == (name, prob)
             magnitudes, _ = space[name]
             if magnitudes.ndim:
                 drawn = TRANSFORMS.build({**step, "prob": 1.0}).draw(sample())
@@ -154,6 +160,24 @@ def test_shared_arguments_go_where_they_are_known() -> None:
     rotate, _, shear = RandAugment(policies, 1, magnitude_level=5, hparams=hparams).transforms
     assert (rotate.pad_val, rotate.interpolation) == ((9, 9, 9), "bicubic")
     assert shear.pad_val == 3
+
+
+def test_named_policies_are_the_same_in_every_scope() -> None:
+    scope = Registry("transform", parent=TRANSFORMS, scope="other_rules")
+    scope.register_module("Rotate", module=Other)
+    with scope.switch_scope_and_registry("other_rules"):
+        transforms = RandAugment("timm_increasing", 1, magnitude_level=5).transforms
+    assert any(isinstance(one, Rotate) for one in transforms)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(3, 200), st.integers(3, 200))
+def test_efficientnet_crop_keeps_its_ranges(seed: int, h: int, w: int) -> None:
+    np.random.seed(seed)
+    crop = EfficientNetRandomCrop(16, crop_ratio_range=(0.2, 0.9), aspect_ratio_range=(0.5, 2.0), max_attempts=100)
+    x1, y1, x2, y2 = crop.draw({"img": np.empty((h, w, 3), np.uint8)})
+    assert 0 <= x1 < x2 <= w
+    assert 0 <= y1 < y2 <= h
+    assert (x2 - x1) * (y2 - y1) <= 0.9 * h * w + 1
 
 
 def test_unknown_policies() -> None:

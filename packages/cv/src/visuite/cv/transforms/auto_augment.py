@@ -9,28 +9,43 @@ from typing import Any
 
 import numpy as np
 
+from visuite.cv.transforms.augment import AugmentTransform
+from visuite.cv.transforms.augment_colour import (
+    AutoContrast,
+    Brightness,
+    ColorTransform,
+    Contrast,
+    Equalize,
+    Invert,
+    Posterize,
+    Sharpness,
+    Solarize,
+    SolarizeAdd,
+)
+from visuite.cv.transforms.augment_geometry import Rotate, Shear, Translate
 from visuite.cv.transforms.base import RandomTransform
 from visuite.engine.dataset import Compose
 from visuite.engine.registry import TRANSFORMS
 from visuite.engine.utils.text import did_you_mean
 
+# Policies that go by a name hold classes, as other scopes have other transforms of these names.
 #: The strengths of RandAugment that grow with the level: the transform, the range, further arguments.
-_INCREASING: tuple[tuple[str, tuple[float, float] | None, dict[str, Any]], ...] = (
-    ("AutoContrast", None, {}),
-    ("Equalize", None, {}),
-    ("Invert", None, {}),
-    ("Rotate", (0, 30), {}),
-    ("Posterize", (4, 0), {}),
-    ("Solarize", (256, 0), {}),
-    ("SolarizeAdd", (0, 110), {}),
-    ("ColorTransform", (0, 0.9), {}),
-    ("Contrast", (0, 0.9), {}),
-    ("Brightness", (0, 0.9), {}),
-    ("Sharpness", (0, 0.9), {}),
-    ("Shear", (0, 0.3), {"direction": "horizontal"}),
-    ("Shear", (0, 0.3), {"direction": "vertical"}),
-    ("Translate", (0, 0.45), {"direction": "horizontal"}),
-    ("Translate", (0, 0.45), {"direction": "vertical"}),
+_INCREASING: tuple[tuple[type[AugmentTransform], tuple[float, float] | None, dict[str, Any]], ...] = (
+    (AutoContrast, None, {}),
+    (Equalize, None, {}),
+    (Invert, None, {}),
+    (Rotate, (0, 30), {}),
+    (Posterize, (4, 0), {}),
+    (Solarize, (256, 0), {}),
+    (SolarizeAdd, (0, 110), {}),
+    (ColorTransform, (0, 0.9), {}),
+    (Contrast, (0, 0.9), {}),
+    (Brightness, (0, 0.9), {}),
+    (Sharpness, (0, 0.9), {}),
+    (Shear, (0, 0.3), {"direction": "horizontal"}),
+    (Shear, (0, 0.3), {"direction": "vertical"}),
+    (Translate, (0, 0.45), {"direction": "horizontal"}),
+    (Translate, (0, 0.45), {"direction": "vertical"}),
 )
 
 #: The policies found on ImageNet: twice a transform, its chance and its level from 0 to 9.
@@ -51,14 +66,14 @@ _IMAGENET = """
     Equalize 0.8 8     Equalize 0.6 3
 """
 #: Level 0 and level 9 of the transforms in those policies.
-_IMAGENET_RANGES = {
-    "Posterize": (8, 4),
-    "Rotate": (0, 30),
-    "Solarize": (256, 0),
-    "ColorTransform": (0, 0.9),
-    "Contrast": (0, 0.9),
-    "Sharpness": (0, 0.9),
-    "Shear": (0, 0.3),
+_IMAGENET_RANGES: dict[type[AugmentTransform], tuple[float, float]] = {
+    Posterize: (8, 4),
+    Rotate: (0, 30),
+    Solarize: (256, 0),
+    ColorTransform: (0, 0.9),
+    Contrast: (0, 0.9),
+    Sharpness: (0, 0.9),
+    Shear: (0, 0.3),
 }
 _DEFAULT_HPARAMS = {"pad_val": 128}
 
@@ -158,12 +173,13 @@ def imagenet_policies() -> list[list[dict[str, Any]]]:
     return [steps[i : i + 2] for i in range(0, len(steps), 2)]
 
 
-def _step(kind: str, prob: str, level: str) -> dict[str, Any]:
+def _step(name: str, prob: str, level: str) -> dict[str, Any]:
+    kind = next(one for one, _, _ in _INCREASING if one.__name__ == name)
     step: dict[str, Any] = {"type": kind, "prob": float(prob)}
     if kind not in _IMAGENET_RANGES:
         return step
     ends = _IMAGENET_RANGES[kind]
-    if kind == "Posterize":  # whole bits, rounded where the search rounded them
+    if kind is Posterize:  # whole bits, rounded where the search rounded them
         return {**step, "bits": round(ends[0] + (ends[1] - ends[0]) * int(level) / 9)}
     return {**step, "magnitude_range": ends, "magnitude_level": int(level), "total_level": 9}
 
