@@ -146,7 +146,8 @@ def test_boxes_follow_turned_rectangles(x: int, y: int, w: int, h: int, angle: f
     got = Rotate(1.0, pad_val=(0, 0, 0), seg_pad_val=0).apply(sample((x, y, x + w, y + h)), angle)
     seen = extent(got["gt_masks"][0])
     if seen.any():
-        assert np.abs(seen - got["gt_bboxes"][0]).max() <= 1.5
+        # The tip of a turned corner is narrower than a pixel, so that no pixel in its row or column may be set.
+        assert np.abs(seen - got["gt_bboxes"][0]).max() <= 2
     back = Rotate(1.0).apply(got, -angle)["gt_keypoints"][0, :, :2]
     np.testing.assert_allclose(back, [[x, y], [x + w, y + h]], atol=1e-3)
 
