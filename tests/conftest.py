@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from visuite.engine.registry import DefaultScope
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -21,3 +24,11 @@ settings.load_profile("visuite")
 def root() -> Path:
     """The folder of the workspace."""
     return ROOT
+
+
+@pytest.fixture(autouse=True)
+def default_scope() -> Iterator[None]:
+    """Let no test leave its default scope to the next: unprefixed names would mean other things there."""
+    before = list(DefaultScope._current)
+    yield
+    DefaultScope._current[:] = before

@@ -9,12 +9,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+#: Pages whose snippets just run; those of the others are held to what they say beside the tests of their subjects.
+WHOLE = ("config", "runner")
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if SNIPPET.search(p.read_text())], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [p for p in PAGES if p.stem in WHOLE], ids=lambda p: p.stem)
 def test_snippets_run_one_after_the_other(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": f"docs_{page.stem}"}
@@ -28,7 +30,13 @@ def test_snippets_run_one_after_the_other(page, tmp_path, monkeypatch):
         exec(compile(code, str(page), "exec"), names)
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", *(ROOT / "packages").glob("*/README.md")], ids=str)
+def test_every_page_with_snippets_is_run_somewhere():
+    tests = "".join(p.read_text() for p in (ROOT / "tests" / "engine").rglob("test_*docs.py"))
+    pages = {p.stem for p in PAGES if SNIPPET.search(p.read_text())} - set(WHOLE)
+    assert not {page for page in pages if f"docs/{page}.md" not in tests and f'"{page}.md"' not in tests}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", *(ROOT / "packages").glob("*/README.md")], ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert not broken
