@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -200,3 +201,22 @@ def test_hands_out_only_what_is_asked_for(case: Case) -> None:
     with torch.no_grad():
         shapes = [tuple(one.shape[1:2]) for one in net(torch.zeros(1, 3, 64, 64))]
     assert shapes == [(channels,) for channels in net.out_channels]
+
+
+@pytest.mark.slow
+def test_exported_model_takes_other_sizes(case: Case, tmp_path: Path) -> None:
+    for needed in ("onnx", "onnxscript"):
+        pytest.importorskip(needed)
+    runtime = pytest.importorskip("onnxruntime")
+    torch.manual_seed(0)
+    net, path = case.make().eval(), str(tmp_path / "backbone.onnx")
+    sizes = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    torch.onnx.export(net, (torch.randn(2, 3, 64, 96),), path, dynamo=True, verbose=False, dynamic_shapes=(sizes,))
+    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for shape in ((2, 3, 64, 96), (3, 3, 75, 99)):
+        images = torch.randn(shape)
+        with torch.no_grad():
+            expected = net(images)
+        found = session.run(None, {session.get_inputs()[0].name: images.numpy()})
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-3, atol=1e-4)

@@ -5,6 +5,8 @@ Shapes: B images, C channels, H rows, W columns, s stride.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -22,13 +24,19 @@ class Conv2dAdaptivePadding(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, out_channels, ceil(H / s), ceil(W / s))."""
-        below, right = (self._missing(x.shape[axis], axis - 2) for axis in (2, 3))
-        x = F.pad(x, (right // 2, right - right // 2, below // 2, below - below // 2))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+        reach = [spread * (kernel - 1) for spread, kernel in zip(self.dilation, self.kernel_size, strict=True)]
+        padding: Any = 0
+        if self.stride == (1, 1) and not any(one % 2 for one in reach):
+            padding = tuple(one // 2 for one in reach)  # the same on all sides, which needs no copy
+        else:
+            below, right = (_missing(x.shape[2 + i], self.stride[i], reach[i]) for i in range(2))
+            x = F.pad(x, (right // 2, right - right // 2, below // 2, below - below // 2))
+        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
-    def _missing(self, size: int, axis: int) -> int:
-        """Return how many rows or columns the input lacks."""
-        stride = self.stride[axis]
-        reach = self.dilation[axis] * (self.kernel_size[axis] - 1) + 1
-        steps = -(-size // stride) - 1
-        return max(steps * stride + reach - size, 0)
+
+def _missing(size: int, stride: int, reach: int) -> int:
+    """Return how many rows or columns the last step of a kernel, which reaches so far beyond its first, lacks."""
+    over = reach + 1 - stride
+    lacking = -size % stride + over
+    # Where it cannot be negative, sizes may stay open in an exported model.
+    return lacking if over >= 0 else max(lacking, 0)
