@@ -36,7 +36,10 @@ def test_every_page_with_snippets_is_run_somewhere():
     assert not {page for page in pages if f"docs/{page}.md" not in tests and f'"{page}.md"' not in tests}
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md", *(ROOT / "packages").glob("*/README.md")], ids=lambda p: str(p.relative_to(ROOT)))
+READERS = [*PAGES, ROOT / "README.md", *sorted((ROOT / "packages").glob("*/README.md"))]
+
+
+@pytest.mark.parametrize("page", READERS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     broken = [link for link in LINK.findall(page.read_text()) if not (page.parent / link).exists()]
     assert not broken
