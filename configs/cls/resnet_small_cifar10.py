@@ -1,7 +1,8 @@
 # A sixteenth of ResNet-18's work, half precision and one cycle of the learning rate: minutes on a CPU.
 _base_ = ["resnet18_cifar10.py"]
 
-epochs = 12
+epochs = 10
+channels_last = True
 model = dict(backbone=dict(base_channels=16, stem_channels=16, zero_init_residual=False), head=dict(in_channels=128))
 
 optim_wrapper = dict(

@@ -16,6 +16,7 @@ train_dataloader = dict(
     batch_size=128,
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type="default_collate"),
     dataset=dict(type="CIFAR10", data_root="data/cifar10", split="train", pipeline=train_pipeline),
     sampler=dict(type="DefaultSampler", shuffle=True),
 )
@@ -23,6 +24,7 @@ val_dataloader = dict(
     batch_size=500,
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type="default_collate"),
     dataset=dict(type="CIFAR10", data_root="data/cifar10", split="test", pipeline=[dict(type="PackInputs")]),
     sampler=dict(type="DefaultSampler", shuffle=False),
 )

@@ -15,6 +15,7 @@ train_dataloader = dict(
     batch_size=64,
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="CustomDataset", data_root="data/shapes/cls", data_prefix="train", classes=classes, pipeline=train_pipeline
     ),
@@ -24,6 +25,7 @@ val_dataloader = dict(
     batch_size=256,
     num_workers=2,
     persistent_workers=True,
+    collate_fn=dict(type="default_collate"),
     dataset=dict(
         type="CustomDataset", data_root="data/shapes/cls", data_prefix="val", classes=classes, pipeline=test_pipeline
     ),
