@@ -130,9 +130,10 @@ class TrainLoop(BaseLoop):
 
     def run_iter(self, idx: int, data_batch: Any) -> None:
         """Train on one batch, with the hooks around it."""
-        self.runner.call_hook("before_train_iter", batch_idx=idx, data_batch=data_batch)
-        outputs = self.runner.model.train_step(data_batch, optim_wrapper=self.runner.optim_wrapper)
-        self.runner.call_hook("after_train_iter", batch_idx=idx, data_batch=data_batch, outputs=outputs)
+        runner, batch = self.runner, {"batch_idx": idx, "data_batch": data_batch}
+        runner.call_hook("before_train_iter", **batch)
+        logged = runner.model.train_step(data_batch, runner.optim_wrapper)
+        runner.call_hook("after_train_iter", **batch, outputs=logged)
         self._iter += 1
 
     def _run_batch(self, idx: int, data_batch: Any) -> None:
