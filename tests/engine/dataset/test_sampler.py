@@ -104,6 +104,33 @@ def test_epochs_may_be_cut_short(sampler):
         assert whole == list(islice(endless_batches(loader(sampler=sampler)), 6))
 
 
+class Pairs:
+    """A batch sampler that keeps samples back: evens and odds come in batches of their own."""
+
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def __iter__(self):
+        waiting = ([], [])
+        for index in self.sampler:
+            group = waiting[index % 2]
+            group.append(index)
+            if len(group) == 2:
+                yield list(group)
+                group.clear()
+
+
+def test_a_grouped_endless_stream_can_be_cut_into_epochs():
+    def grouped(limit):
+        data = list(range(10))
+        batches = KeyedBatchSampler(Pairs(InfiniteSampler(data, seed=0)), seed=0, limit=limit)
+        return DataLoader(data, batch_sampler=batches, collate_fn=list)
+
+    whole = list(islice(endless_batches(grouped(None)), 9))
+    assert [batch for epoch in range(3) for batch in epoch_batches(grouped(3), epoch)] == whole
+    assert list(epoch_batches(grouped(3), 2, start=1)) == whole[7:]
+
+
 def test_only_what_is_asked_for_is_read():
     read = []
 

@@ -4,10 +4,10 @@ from visuite.engine.dataset.base import BaseDataset, SampleError, force_full_ini
 from visuite.engine.dataset.collate import default_collate, pseudo_collate
 from visuite.engine.dataset.compose import Compose
 from visuite.engine.dataset.feed import KeyedBatchSampler, endless_batches, epoch_batches
-from visuite.engine.dataset.sampler import DefaultSampler, InfiniteSampler
+from visuite.engine.dataset.sampler import DefaultSampler, EndlessSampler, InfiniteSampler, permutation
 from visuite.engine.dataset.seeding import SampleKey, SeededDataset, kept_generators, sample_randomness, worker_init_fn
 from visuite.engine.dataset.transform_base import BaseTransform
-from visuite.engine.dataset.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from visuite.engine.dataset.wrappers import ClassBalancedDataset, ConcatDataset, DatasetWrapper, RepeatDataset
 
 __all__ = [
     "BaseDataset",
@@ -15,7 +15,9 @@ __all__ = [
     "ClassBalancedDataset",
     "Compose",
     "ConcatDataset",
+    "DatasetWrapper",
     "DefaultSampler",
+    "EndlessSampler",
     "InfiniteSampler",
     "KeyedBatchSampler",
     "RepeatDataset",
@@ -27,6 +29,7 @@ __all__ = [
     "epoch_batches",
     "force_full_init",
     "kept_generators",
+    "permutation",
     "pseudo_collate",
     "sample_randomness",
     "worker_init_fn",

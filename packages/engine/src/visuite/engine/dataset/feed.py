@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 
-from visuite.engine.dataset.sampler import InfiniteSampler
+from visuite.engine.dataset.sampler import EndlessSampler
 from visuite.engine.dataset.seeding import SampleKey, kept_generators
 
 
@@ -31,18 +31,19 @@ class KeyedBatchSampler(Sampler[list[int]]):
         self.skip = 0
 
     @property
-    def endless(self) -> InfiniteSampler | None:
+    def endless(self) -> EndlessSampler | None:
         """The sampler whose stream has no end of its own, if it is one."""
         sampler = getattr(self.batch_sampler, "sampler", None)
-        return sampler if isinstance(sampler, InfiniteSampler) else None
+        return sampler if isinstance(sampler, EndlessSampler) else None
 
     def __iter__(self) -> Iterator[list[int]]:
         skip, self.skip = self.skip, 0
         left = None if self.limit is None else max(0, self.limit - skip)
-        if self.endless and isinstance(self.batch_sampler, BatchSampler):
-            before = self.epoch * (self.limit or 0)
-            self.endless.skip_to((before + skip) * self.batch_sampler.batch_size)
-            skip = 0
+        if self.endless:
+            skip += self.epoch * (self.limit or 0)
+            if isinstance(self.batch_sampler, BatchSampler):  # one that groups samples has to see all before
+                self.endless.skip_to(skip * self.batch_sampler.batch_size)
+                skip = 0
         for batch in itertools.islice(self.batch_sampler, skip, None if left is None else skip + left):
             yield [key if isinstance(key, SampleKey) else SampleKey(key, self.seed, self.epoch) for key in batch]
 

@@ -56,8 +56,21 @@ class DefaultSampler(Sampler[int]):
         self.epoch = epoch
 
 
+class EndlessSampler(Sampler[int]):
+    """A stream of samples without an end of its own, told where to begin; it has rounds, not epochs."""
+
+    start = 0
+
+    def skip_to(self, sample: int) -> None:
+        """Start the next iteration at this rank's `sample`-th sample, without drawing those before it."""
+        self.start = sample
+
+    def set_epoch(self, epoch: int) -> None:
+        """Do nothing: the stream goes on where it is told to."""
+
+
 @DATA_SAMPLERS.register_module()
-class InfiniteSampler(Sampler[int]):
+class InfiniteSampler(EndlessSampler):
     """Round after round of all samples, without an end; round k's order is a function of (seed, k).
 
     Args:
@@ -74,7 +87,6 @@ class InfiniteSampler(Sampler[int]):
         self.size = len(dataset)
         self.shuffle = shuffle
         self.seed = sync_random_seed() if seed is None else seed
-        self.start = 0
 
     def __iter__(self) -> Iterator[int]:
         start, self.start = self.start, 0
@@ -90,10 +102,3 @@ class InfiniteSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return math.ceil(self.size / self.world_size)
-
-    def skip_to(self, sample: int) -> None:
-        """Start the next iteration at this rank's `sample`-th sample, without drawing those before it."""
-        self.start = sample
-
-    def set_epoch(self, epoch: int) -> None:
-        """Do nothing: the stream has rounds, not epochs."""

@@ -14,7 +14,7 @@ from visuite.engine.dataset.base import BaseDataset
 from visuite.engine.dataset.collate import pseudo_collate
 from visuite.engine.dataset.feed import KeyedBatchSampler
 from visuite.engine.dataset.seeding import SeededDataset, mix, worker_init_fn
-from visuite.engine.dataset.wrappers import ClassBalancedDataset, ConcatDataset, RepeatDataset
+from visuite.engine.dataset.wrappers import DatasetWrapper
 from visuite.engine.dist import get_rank
 from visuite.engine.evaluator import Evaluator
 from visuite.engine.logging import print_log
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
 
 #: Data sets that open their samples' randomness themselves.
-SEEDED_DATASETS = (BaseDataset, ConcatDataset, RepeatDataset, ClassBalancedDataset, SeededDataset)
+SEEDED_DATASETS = (BaseDataset, DatasetWrapper, SeededDataset)
 
 
 def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: bool = False) -> Any:
