@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from visuite.engine.structures import BaseDataElement, LabelData
+from visuite.engine.structures import BaseDataElement, LabelData, typed_field
 
 
 class Sample(BaseDataElement):
@@ -188,3 +188,20 @@ def test_text_shows_values_but_only_shapes_of_large_tensors(sample):
     assert "item: tensor([0, 1, 2])" in text
     assert len(text.splitlines()) < 12
     assert repr(Sample()) == "Sample()"
+
+
+class Typed(BaseDataElement):
+    gt_label = typed_field("gt_label", LabelData)
+
+
+def test_a_typed_field_holds_one_kind_and_goes_by_its_name():
+    sample = Typed(gt_label=LabelData(item=torch.arange(3)))
+    assert sample.keys() == ["gt_label"]
+    assert "gt_label" in sample
+    assert sample.get("gt_label").item.tolist() == [0, 1, 2]
+    with pytest.raises(TypeError, match="'gt_label' has to be a LabelData, not a Tensor"):
+        sample.gt_label = torch.arange(3)
+    del sample.gt_label
+    assert "gt_label" not in sample
+    with pytest.raises(AttributeError, match="no field"):
+        _ = sample.gt_label

@@ -2,25 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from visuite.engine.structures import BaseDataElement, InstanceData, PixelData
-
-
-def _typed(name: str, kind: type[BaseDataElement]) -> Any:
-    """Return the property of a data field that holds nothing but one kind of element."""
-    stored = f"_{name}"
-
-    def read(sample: BaseDataElement) -> Any:
-        return getattr(sample, stored)
-
-    def write(sample: BaseDataElement, value: Any) -> None:
-        sample.set_field(value, stored, dtype=kind)
-
-    def remove(sample: BaseDataElement) -> None:
-        delattr(sample, stored)
-
-    return property(read, write, remove)
+from visuite.engine.structures import BaseDataElement, InstanceData, PixelData, typed_field
 
 
 class DetDataSample(BaseDataElement):
@@ -40,11 +22,11 @@ class DetDataSample(BaseDataElement):
         TypeError: a field is set to another kind of element.
     """
 
-    gt_instances = _typed("gt_instances", InstanceData)
-    ignored_instances = _typed("ignored_instances", InstanceData)
-    pred_instances = _typed("pred_instances", InstanceData)
-    proposals = _typed("proposals", InstanceData)
-    gt_sem_seg = _typed("gt_sem_seg", PixelData)
-    pred_sem_seg = _typed("pred_sem_seg", PixelData)
-    gt_panoptic_seg = _typed("gt_panoptic_seg", PixelData)
-    pred_panoptic_seg = _typed("pred_panoptic_seg", PixelData)
+    gt_instances = typed_field("gt_instances", InstanceData)
+    ignored_instances = typed_field("ignored_instances", InstanceData)
+    pred_instances = typed_field("pred_instances", InstanceData)
+    proposals = typed_field("proposals", InstanceData)
+    gt_sem_seg = typed_field("gt_sem_seg", PixelData)
+    pred_sem_seg = typed_field("pred_sem_seg", PixelData)
+    gt_panoptic_seg = typed_field("gt_panoptic_seg", PixelData)
+    pred_panoptic_seg = typed_field("pred_panoptic_seg", PixelData)

@@ -19,7 +19,7 @@ class BaseDataElement:
 
     Both read as attributes. Data fields are written as attributes too, metainfo only through
     `set_metainfo`, so that an image's size is not overwritten by accident. A subclass gives a
-    field a type with a property over private storage, whose public name is the field's name:
+    field a type with `typed_field`, or with a property over private storage, whose public name is the field's name:
 
         @property
         def gt_label(self) -> LabelData:
@@ -284,6 +284,27 @@ class BaseDataElement:
             lines.insert(0, f"metainfo: {facts}")
         body = "".join(f"    {line}\n" for text in lines for line in text.splitlines())
         return f"{type(self).__name__}(\n{body})" if lines else f"{type(self).__name__}()"
+
+
+def typed_field(name: str, kind: type | tuple[type, ...]) -> Any:
+    """Return the property of a data field that holds nothing but one kind of value.
+
+    Args:
+        name: The field's name, which is that of the property too.
+        kind: What a value has to be an instance of; anything else is a `TypeError`.
+    """
+    stored = f"_{name}"
+
+    def read(element: BaseDataElement) -> Any:
+        return getattr(element, stored)
+
+    def write(element: BaseDataElement, value: Any) -> None:
+        element.set_field(value, stored, dtype=kind)
+
+    def remove(element: BaseDataElement) -> None:
+        delattr(element, stored)
+
+    return property(read, write, remove)
 
 
 def _expect_mapping(value: Any, what: str) -> None:
