@@ -117,3 +117,14 @@ def test_printing_needs_no_torch(tool):
     code = f"import runpy, sys; runpy.run_path({str(TOOLS / 'print_config.py')!r}); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_checking_does_not_wait_for_torchvision() -> None:
+    script = TOOLS / "check.py"
+    code = (
+        "import runpy, sys; sys.argv = ['check.py', 'configs/cls/resnet_shapes.py', '--data', 'skip']\n"
+        f"try:\n    runpy.run_path({str(script)!r}, run_name='__main__')\nexcept SystemExit:\n    pass\n"
+        "print('torchvision' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TOOLS.parent)
+    assert run.stdout.splitlines()[-1] == "False"

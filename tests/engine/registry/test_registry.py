@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 from torch import nn
 
@@ -239,3 +242,16 @@ class TestDottedNames:
     @pytest.mark.parametrize("name", ["os.system", "subprocess.Popen", "builtins.eval", "torch.hub.load", "torch.load"])
     def test_configs_reach_nothing_else(self, name):
         assert MODELS.get(name) is None
+
+
+def test_a_prefix_is_registered_when_a_name_with_it_is_first_looked_up(tmp_path, monkeypatch) -> None:
+    parts = Registry("part", scope="late_parts_test")
+    parts.register_location("late_parts", prefix="late/")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "late_holder", SimpleNamespace(parts=parts))
+    line = "from late_holder import parts; parts.register_module('late/One', module=dict)"
+    (tmp_path / "late_parts.py").write_text(line)
+    assert parts.get("One") is None
+    assert "late_parts" not in sys.modules
+    assert parts.get("late/One") is dict
+    assert parts.get("late/Two") is None

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from torchvision.models import ResNet18_Weights
-
 from visuite.cls.datasets.custom import CustomDataset
 from visuite.cls.registry import DATASETS
 from visuite.engine.fileio import exists, join_path
+
+
+class _Names:
+    """`METAINFO` with the names of the 1000 classes, read from torchvision when somebody asks: it loads slowly."""
+
+    def __get__(self, instance: Any, owner: Any) -> dict[str, Any]:
+        from torchvision.models import ResNet18_Weights
+
+        return {"classes": tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])}
 
 
 @DATASETS.register_module()
@@ -31,7 +38,7 @@ class ImageNet(CustomDataset):
         ValueError: an unknown split.
     """
 
-    METAINFO: ClassVar[dict[str, Any]] = {"classes": tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])}
+    METAINFO = _Names()  # type: ignore[assignment]
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def __init__(

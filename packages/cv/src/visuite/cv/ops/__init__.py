@@ -13,7 +13,13 @@ from visuite.cv.ops.boxes import (
 )
 from visuite.cv.ops.cc_attention import CrissCrossAttention
 from visuite.cv.ops.deform_conv import DeformConv2d, DeformConv2dPack, deform_conv2d
-from visuite.cv.ops.focal_loss import SigmoidFocalLoss, SoftmaxFocalLoss, sigmoid_focal_loss, softmax_focal_loss
+from visuite.cv.ops.focal_loss import (
+    SigmoidFocalLoss,
+    SoftmaxFocalLoss,
+    binary_focal_loss,
+    sigmoid_focal_loss,
+    softmax_focal_loss,
+)
 from visuite.cv.ops.masked_conv import MaskedConv2d, masked_conv2d
 from visuite.cv.ops.modulated_deform_conv import (
     ModulatedDeformConv2d,
@@ -57,6 +63,7 @@ __all__ = [
     "bbox_xywh_to_xyxy",
     "bbox_xyxy_to_cxcywh",
     "bbox_xyxy_to_xywh",
+    "binary_focal_loss",
     "box_area",
     "convert_boxes",
     "deform_conv2d",

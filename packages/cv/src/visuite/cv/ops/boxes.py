@@ -7,7 +7,8 @@ parts of the image, with x to the right and y down.
 from __future__ import annotations
 
 import torch
-from torchvision.ops import box_convert
+
+from visuite.cv.ops.kernels import kernels
 
 BOX_FORMATS = ("xyxy", "xywh", "cxcywh")
 
@@ -28,7 +29,7 @@ def convert_boxes(boxes: torch.Tensor, source: str, target: str) -> torch.Tensor
             raise ValueError(f"box format {name!r} is none of {BOX_FORMATS}")
     if boxes.shape[-1] != 4:
         raise ValueError(f"boxes have shape (..., 4), not {tuple(boxes.shape)}")
-    return box_convert(boxes, source, target)
+    return kernels().box_convert(boxes, source, target)
 
 
 def bbox_xyxy_to_cxcywh(bbox: torch.Tensor) -> torch.Tensor:

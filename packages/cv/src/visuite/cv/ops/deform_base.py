@@ -9,11 +9,11 @@ import math
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn.modules.utils import _pair
 
 from visuite.cv.ops.boxes import full_precision
+from visuite.cv.ops.kernels import kernels
 
 Size = int | tuple[int, int]
 
@@ -45,7 +45,7 @@ def sample_and_convolve(
     if input.shape[1] != weight.shape[1] * groups:
         raise ValueError(f"the weight takes {weight.shape[1] * groups} channels, the input has {input.shape[1]}")
     x = full_precision(input)
-    out = torchvision.ops.deform_conv2d(
+    out = kernels().deform_conv2d(
         x,
         offset.to(x.dtype),
         weight.to(x.dtype),

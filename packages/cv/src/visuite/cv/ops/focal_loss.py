@@ -1,6 +1,6 @@
 """Focal losses: cross entropy in which well-classified examples count little (Lin et al., arXiv:1708.02002).
 
-Shapes: N examples, C classes.
+Shapes: N examples, C classes, * any dimensions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,36 @@ from visuite.cv.ops.boxes import full_precision
 from visuite.engine.registry import MODELS
 
 REDUCTIONS = ("none", "mean", "sum")
+
+
+def binary_focal_loss(
+    input: torch.Tensor, target: torch.Tensor, gamma: float = 2.0, alpha: float | torch.Tensor = 0.25
+) -> torch.Tensor:
+    """Focal loss of each number by itself, in float32 at least.
+
+    A target t between 0 and 1 is a mixture: with p the prediction, `(alpha t + (1 - alpha)(1 - t)) q^gamma CE(p, t)`,
+    where q = p (1 - t) + (1 - p) t is what the prediction misses.
+
+    Args:
+        input: Logits (*).
+        target: (*), booleans or probabilities.
+        gamma: How fast the loss of good predictions falls off.
+        alpha: Weight of positives, negatives weighing 1 - alpha; a number or a tensor that broadcasts.
+
+    Returns:
+        (*).
+    """
+    logits = full_precision(input)
+    # the power of q is taken by its logarithm, which has a finite gradient everywhere
+    if target.dtype == torch.bool:
+        wrong = torch.where(target, -logits, logits)
+        cost = F.softplus(wrong)
+        focal = torch.exp(gamma * (wrong - cost)) * cost  # wrong - cost is log(sigmoid(wrong))
+        return torch.where(target, alpha * focal, (1 - alpha) * focal)
+    share = target.to(logits)
+    cost = F.binary_cross_entropy_with_logits(logits, share, reduction="none")
+    missing = torch.logaddexp(F.logsigmoid(logits) + torch.log1p(-share), F.logsigmoid(-logits) + share.log())
+    return (alpha * share + (1 - alpha) * (1 - share)) * torch.exp(gamma * missing) * cost
 
 
 def sigmoid_focal_loss(
@@ -40,12 +70,7 @@ def sigmoid_focal_loss(
         ValueError: shapes that do not go together, or an unknown reduction.
     """
     _check(input, target, weight, reduction)
-    logits = full_precision(input)
-    positive = target[:, None] == torch.arange(logits.shape[1], device=target.device)
-    wrong = torch.where(positive, -logits, logits)
-    cost = F.softplus(wrong)
-    # wrong - cost is log(sigmoid(wrong)): the power by its logarithm has a finite gradient everywhere
-    loss = torch.where(positive, alpha, 1 - alpha) * torch.exp(gamma * (wrong - cost)) * cost
+    loss = binary_focal_loss(input, target[:, None] == torch.arange(input.shape[1], device=target.device), gamma, alpha)
     if weight is not None:
         loss = loss * _example_weight(weight, target, background=1.0)[:, None]
     return _reduce(loss, reduction)

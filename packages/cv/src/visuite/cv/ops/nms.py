@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torchvision
 
 from visuite.cv.ops.boxes import full_precision
+from visuite.cv.ops.kernels import kernels
 
 Array = TypeVar("Array", torch.Tensor, np.ndarray)
 
@@ -49,9 +49,9 @@ def nms(
     ranks = full_precision(scores.detach()).to(corners.dtype)
     if score_threshold > 0:
         candidates = torch.where(ranks > score_threshold)[0]
-        kept = candidates[torchvision.ops.nms(corners[candidates], ranks[candidates], iou_threshold)]
+        kept = candidates[kernels().nms(corners[candidates], ranks[candidates], iou_threshold)]
     else:
-        kept = torchvision.ops.nms(corners, ranks, iou_threshold)
+        kept = kernels().nms(corners, ranks, iou_threshold)
     if max_num > 0:
         kept = kept[:max_num]
     return join_scores(boxes[kept], scores[kept]), kept

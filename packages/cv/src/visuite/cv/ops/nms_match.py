@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-import torchvision
 
 from visuite.cv.ops.bbox_overlaps import bbox_overlaps
 from visuite.cv.ops.boxes import full_precision
+from visuite.cv.ops.kernels import kernels
 
 Array = TypeVar("Array", torch.Tensor, np.ndarray)
 
@@ -36,7 +36,7 @@ def nms_match(dets: Array, iou_threshold: float) -> list[Array]:
     order = dets[:, 4].argsort(descending=True, stable=True)
     boxes = full_precision(dets.detach())[order, :4]
     falling = torch.arange(len(boxes), 0, -1, device=boxes.device).to(boxes)  # ties fall as they do in `order`
-    best = torchvision.ops.nms(boxes, falling, iou_threshold)
+    best = kernels().nms(boxes, falling, iou_threshold)
     group = _first_above(bbox_overlaps(boxes[best], boxes), iou_threshold)
     group[best] = torch.arange(len(best), device=boxes.device)
     members = group.argsort(stable=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import nn
 from torch.nn.modules.utils import _pair
 
 from visuite.cv.ops.boxes import full_precision
+from visuite.cv.ops.kernels import kernels
 from visuite.engine.registry import MODELS
 
 POOL_MODES = ("avg", "max")
@@ -51,7 +51,7 @@ def roi_align(
     features = full_precision(input)
     rois, size = rois.to(features.dtype), _pair(output_size)
     if pool_mode == "avg":
-        out = torchvision.ops.roi_align(features, rois, size, spatial_scale, sampling_ratio, aligned)
+        out = kernels().roi_align(features, rois, size, spatial_scale, sampling_ratio, aligned)
     elif sampling_ratio > 0:
         out = _largest(features, rois, size, spatial_scale, (sampling_ratio, sampling_ratio), aligned)
     else:
@@ -74,7 +74,7 @@ def _largest(
 ) -> torch.Tensor:
     """Read every point as a bin of its own, and take the largest of each (points) block."""
     fine = (size[0] * points[0], size[1] * points[1])
-    return F.max_pool2d(torchvision.ops.roi_align(features, rois, fine, scale, 1, aligned), points)
+    return F.max_pool2d(kernels().roi_align(features, rois, fine, scale, 1, aligned), points)
 
 
 def _largest_adaptive(

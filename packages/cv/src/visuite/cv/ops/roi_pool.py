@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn.modules.utils import _pair
 
 from visuite.cv.ops.boxes import full_precision
+from visuite.cv.ops.kernels import kernels
 from visuite.engine.registry import MODELS
 
 
@@ -39,7 +39,7 @@ def roi_pool(
     rois = rois.to(features.dtype)
     if torch.onnx.is_in_onnx_export():
         return _exported(features, rois, size, spatial_scale).to(input.dtype)
-    return torchvision.ops.roi_pool(features, rois, size, spatial_scale).to(input.dtype)
+    return kernels().roi_pool(features, rois, size, spatial_scale).to(input.dtype)
 
 
 def _exported(features: torch.Tensor, rois: torch.Tensor, size: tuple[int, int], scale: float) -> torch.Tensor:

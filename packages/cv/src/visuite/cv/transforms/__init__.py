@@ -31,12 +31,14 @@ from visuite.cv.transforms.pad import Pad
 from visuite.cv.transforms.photometric import ColorJitter, Lighting, PhotoMetricDistortion, RandomGrayscale
 from visuite.cv.transforms.random_resize import RandomChoiceResize, RandomResize
 from visuite.cv.transforms.resize import Resize, ResizeEdge
-from visuite.cv.transforms.torchvision_transforms import TorchvisionTransform
 from visuite.cv.transforms.versions import MultiScaleFlipAug, TestTimeAug
 from visuite.cv.transforms.warp import warp_sample
 from visuite.cv.transforms.wrappers import KeyMapper, RandomApply, RandomChoice, TransformBroadcaster
 from visuite.engine.dataset import Compose
 from visuite.engine.dataset.transform_base import BaseTransform
+from visuite.engine.registry import TRANSFORMS
+
+TRANSFORMS.register_location("visuite.cv.transforms.torchvision_transforms", prefix="torchvision/")
 
 __all__ = [
     "AugmentTransform",
@@ -88,7 +90,6 @@ __all__ = [
     "SolarizeAdd",
     "TestTimeAug",
     "ToTensor",
-    "TorchvisionTransform",
     "TransformBroadcaster",
     "Translate",
     "Transpose",

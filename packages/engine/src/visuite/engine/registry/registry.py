@@ -51,6 +51,7 @@ class Registry:
         self._scope = canonical_scope(scope if scope is not None else self.infer_scope())
         self._locations = list(locations)
         self._imported = False
+        self._by_prefix: dict[str, str] = {}
         self.parent = parent
         if parent is not None:
             parent._add_child(self)
@@ -151,6 +152,10 @@ class Registry:
         """Register a class that stands elsewhere under this scope, with other default arguments."""
         self._set(name or cls.__name__, Entry(cls, defaults), force=False)
 
+    def register_location(self, module: str, prefix: str) -> None:
+        """Say which module registers the names with a prefix; it is imported when such a name is first looked up."""
+        self._by_prefix[prefix] = module
+
     def _set(self, name: str, entry: Entry, *, force: bool) -> None:
         taken = self._entries.get(name)
         if taken is not None and not force and taken.obj is not entry.obj:
@@ -192,10 +197,17 @@ class Registry:
         while node is not None:
             if name not in node._entries:
                 node.import_from_location()
+                node._import_by_prefix(name)
             if name in node._entries:
                 return node._entries[name]
             node = node.parent
         return None
+
+    def _import_by_prefix(self, name: str) -> None:
+        for prefix, module in list(self._by_prefix.items()):
+            if name.startswith(prefix):
+                del self._by_prefix[prefix]
+                importlib.import_module(module)
 
     def import_from_location(self) -> None:
         """Import the modules that fill this node, once."""
