@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -81,6 +82,6 @@ class QuickGELU(nn.Module):
         return x * (1.702 * x).sigmoid()
 
 
-def build_activation_layer(cfg: dict[str, Any]) -> nn.Module:
+def build_activation_layer(cfg: Mapping[str, Any]) -> nn.Module:
     """Build an activation from `dict(type='ReLU', **arguments)`."""
     return MODELS.build(cfg)

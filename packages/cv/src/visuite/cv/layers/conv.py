@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -20,7 +21,7 @@ for _names, _layer in {
     MODELS.register_module(name=_names, module=_layer)
 
 
-def build_conv_layer(cfg: dict[str, Any] | None, *args: Any, **kwargs: Any) -> nn.Module:
+def build_conv_layer(cfg: Mapping[str, Any] | None, *args: Any, **kwargs: Any) -> nn.Module:
     """Build a convolution.
 
     Args:
@@ -34,6 +35,6 @@ def build_conv_layer(cfg: dict[str, Any] | None, *args: Any, **kwargs: Any) -> n
     return build_layer(cfg or {"type": "Conv2d"}, *args, **kwargs)
 
 
-def build_padding_layer(cfg: dict[str, Any], *args: Any, **kwargs: Any) -> nn.Module:
+def build_padding_layer(cfg: Mapping[str, Any], *args: Any, **kwargs: Any) -> nn.Module:
     """Build a padding layer: `zero`, `reflect` or `replicate`, with the border's width as argument."""
     return build_layer(cfg, *args, **kwargs)

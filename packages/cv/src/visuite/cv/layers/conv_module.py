@@ -5,6 +5,7 @@ Shapes: B images, C channels, H rows, W columns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -58,9 +59,9 @@ class ConvModule(nn.Module):
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool | str = "auto",
-        conv_cfg: dict[str, Any] | None = None,
-        norm_cfg: dict[str, Any] | None = None,
-        act_cfg: dict[str, Any] | None = {"type": "ReLU"},  # noqa: B006 (read only)
+        conv_cfg: Mapping[str, Any] | None = None,
+        norm_cfg: Mapping[str, Any] | None = None,
+        act_cfg: Mapping[str, Any] | None = {"type": "ReLU"},
         inplace: bool = True,
         with_spectral_norm: bool = False,
         padding_mode: str = "zeros",

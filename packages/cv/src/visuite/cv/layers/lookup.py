@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from visuite.engine.registry import MODELS
 
 
-def layer_class(cfg: dict[str, Any]) -> Any:
+def layer_class(cfg: Mapping[str, Any]) -> Any:
     """Return the class that `cfg['type']` names.
 
     Raises:
@@ -28,7 +29,7 @@ def layer_class(cfg: dict[str, Any]) -> Any:
     return found
 
 
-def build_layer(cfg: dict[str, Any], *args: Any, **kwargs: Any) -> nn.Module:
+def build_layer(cfg: Mapping[str, Any], *args: Any, **kwargs: Any) -> nn.Module:
     """Build a layer from its config and its own first arguments."""
     extra = {key: value for key, value in cfg.items() if key != "type"}
     return layer_class(cfg)(*args, **kwargs, **extra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -56,7 +57,7 @@ def norm_abbreviation(kind: type) -> str:
 _BY_NAME = {"batch": "bn", "group": "gn", "layer": "ln", "instance": "in"}
 
 
-def build_norm_layer(cfg: dict[str, Any], num_features: int, postfix: int | str = "") -> tuple[str, nn.Module]:
+def build_norm_layer(cfg: Mapping[str, Any], num_features: int, postfix: int | str = "") -> tuple[str, nn.Module]:
     """Build a norm layer.
 
     Args:

@@ -23,8 +23,15 @@ from visuite.cv.layers.se_layer import SELayer
 Cfg = Mapping[str, Any]
 
 
-def fold_norm(kernel: torch.Tensor, norm: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the kernel (K, C / G, h, w) and bias (K,) of a convolution without bias and the batch norm behind it.
+def fold_norm(
+    kernel: torch.Tensor, norm: nn.Module, bias: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the kernel (K, C / G, ...) and bias (K,) that do what a convolution and the batch norm behind it do.
+
+    Args:
+        kernel: Of the convolution, of any number of dimensions.
+        norm: The batch norm.
+        bias: Of the convolution, (K,).
 
     Raises:
         TypeError: the norm is no batch norm with statistics, so it is no convolution.
@@ -34,8 +41,18 @@ def fold_norm(kernel: torch.Tensor, norm: nn.Module) -> tuple[torch.Tensor, torc
     scale = (norm.running_var + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight
-    bias = -norm.running_mean * scale
-    return kernel * scale.view(-1, 1, 1, 1), bias if norm.bias is None else bias + norm.bias
+    folded = (-norm.running_mean if bias is None else bias - norm.running_mean) * scale
+    kernel = kernel * scale.view(-1, *(1,) * (kernel.ndim - 1))
+    return kernel, folded if norm.bias is None else folded + norm.bias
+
+
+def switch_to_deploy(model: nn.Module) -> nn.Module:
+    """Return the model, changed: all parts that train with branches become what they predict with, for good."""
+    for part in list(model.modules()):
+        switch = getattr(part, "switch_to_deploy", None)
+        if callable(switch):
+            switch()
+    return model
 
 
 def identity_kernel(channels: int, groups: int = 1, *, like: torch.Tensor) -> torch.Tensor:
