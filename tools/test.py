@@ -10,6 +10,7 @@ from torch.distributed.elastic.multiprocessing.errors import record
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.evaluator import DumpResults
+from visuite.engine.hooks import build_runner_with_tta
 from visuite.engine.runner import Runner, leave_process_group
 
 
@@ -19,6 +20,7 @@ def parse_args() -> argparse.Namespace:
     config_arguments(parser)
     parser.add_argument("checkpoint", help="checkpoint file")
     parser.add_argument("--out", metavar="FILE.pkl", help="also write the predictions")
+    parser.add_argument("--tta", action="store_true", help="merge predictions of several versions of each image")
     parser.add_argument("--show-dir", metavar="DIR", help="also draw predictions, into this folder")
     return parser.parse_args()
 
@@ -35,7 +37,7 @@ def main() -> None:
         if args.show_dir is not None:
             hook = cfg.setdefault("default_hooks", {}).setdefault("visualization", {"type": "VisualizationHook"})
             hook.update(enable=True, out_dir=args.show_dir)
-        runner = Runner.from_cfg(cfg)
+        runner = build_runner_with_tta(cfg) if args.tta else Runner.from_cfg(cfg)
         if args.out is not None:
             runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
         runner.test()

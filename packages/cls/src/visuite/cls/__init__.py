@@ -10,6 +10,7 @@ from visuite.cls import (
     preprocessor,
     structures,
     transforms,
+    tta,
     visualizer,
 )
 from visuite.cls.version import __version__
@@ -25,5 +26,6 @@ __all__ = [
     "preprocessor",
     "structures",
     "transforms",
+    "tta",
     "visualizer",
 ]

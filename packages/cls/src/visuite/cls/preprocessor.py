@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from visuite.cls.batch_augment import RandomBatchAugment
 from visuite.cls.registry import MODELS
@@ -105,3 +106,24 @@ class ClsDataPreprocessor(ImgDataPreprocessor):
         for sample, score in zip(samples, scores, strict=True):
             sample.set_gt_score(score)
         return inputs
+
+
+def build_preprocessor(given: Mapping[str, Any] | nn.Module | None, train_cfg: Mapping[str, Any] | None) -> Any:
+    """Build a classifier's preprocessor.
+
+    Args:
+        given: Config or object; a config without a type means `ClsDataPreprocessor`.
+        train_cfg: Its `augments`, where old configs have them, and perhaps `probs`.
+
+    Raises:
+        ValueError: `train_cfg` holds anything else.
+    """
+    unknown = sorted(set(train_cfg or ()) - {"augments", "probs"})
+    if unknown:
+        raise ValueError(f"train_cfg of a classifier holds augments and probs, not {unknown[0]!r}")
+    if given is not None and not isinstance(given, Mapping):
+        return given
+    cfg = {"type": "ClsDataPreprocessor", **(given or {})}
+    if train_cfg and "augments" in train_cfg:
+        cfg.setdefault("batch_augments", dict(train_cfg))
+    return MODELS.build(cfg)

@@ -73,10 +73,10 @@ class MultiLabelClsHead(BaseModule):
         scores = self(feats).float().sigmoid()
         samples = list(data_samples) if data_samples is not None else [DataSample() for _ in scores]
         for sample, score in zip(samples, scores, strict=True):
-            sample.set_pred_score(score).set_pred_label(self._chosen(score))
+            sample.set_pred_score(score).set_pred_label(self.chosen(score))
         return samples
 
-    def _chosen(self, score: torch.Tensor) -> torch.Tensor:
+    def chosen(self, score: torch.Tensor) -> torch.Tensor:
         """Return the predicted classes (n,) of scores (K,)."""
         if self.thr is not None:
             return (score >= self.thr).nonzero().flatten()

@@ -17,8 +17,8 @@ from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck
 from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
 from visuite.cv.backbones.swin import SwinTransformer
-from visuite.cv.backbones.timm_backbone import TIMMBackbone
-from visuite.cv.backbones.torchvision_backbone import TorchvisionBackbone
+from visuite.cv.backbones.timm_backbone import TIMMBackbone, create_timm_model
+from visuite.cv.backbones.torchvision_backbone import TorchvisionBackbone, create_torchvision_model
 from visuite.cv.backbones.vgg import VGG
 from visuite.cv.backbones.vision_transformer import VisionTransformer
 from visuite.cv.backbones.xcit import XCiT
@@ -49,4 +49,6 @@ __all__ = [
     "TorchvisionBackbone",
     "VisionTransformer",
     "XCiT",
+    "create_timm_model",
+    "create_torchvision_model",
 ]

@@ -43,15 +43,11 @@ class TIMMBackbone(Backbone):
         **kwargs: Any,
     ) -> None:
         super().__init__(init_cfg=[] if init_cfg is None else init_cfg)
-        timm = _timm()
-        base, _, tag = model_name.partition(".")
-        if not timm.is_model(base):
-            raise ValueError(f"timm has no model {model_name!r}{did_you_mean(base, timm.list_models())}")
         if not features_only:
             kwargs = {"num_classes": 0, **kwargs}
         self.features_only = features_only
-        self.timm_model = timm.create_model(
-            f"{base}.{tag}" if tag else base,
+        self.timm_model = create_timm_model(
+            model_name,
             features_only=features_only,
             pretrained=pretrained,
             checkpoint_path=checkpoint_path,
@@ -71,9 +67,25 @@ class TIMMBackbone(Backbone):
         return tuple(self.timm_model(x)) if self.features_only else (self.timm_model.forward_features(x),)
 
 
-def _timm() -> Any:
+def create_timm_model(model_name: str, *, extra: str = "visuite-cv[timm]", **kwargs: Any) -> Any:
+    """Return a model of timm that keeps its weights when the model around it is initialised.
+
+    Args:
+        model_name: Its name there, perhaps with the tag of its weights: `resnet50.a1_in1k`.
+        extra: What to install where timm is missing.
+        **kwargs: For `timm.create_model`.
+
+    Raises:
+        ImportError: timm is not installed.
+        ValueError: timm has no model of this name.
+    """
     try:
         import timm
     except ImportError as error:
-        raise ImportError("TIMMBackbone needs timm: pip install 'visuite-cv[timm]'") from error
-    return timm
+        raise ImportError(f"{model_name} is a model of timm: pip install '{extra}'") from error
+    base = model_name.partition(".")[0]
+    if not timm.is_model(base):
+        raise ValueError(f"timm has no model {model_name!r}{did_you_mean(base, timm.list_models())}")
+    model = timm.create_model(model_name, **kwargs)
+    model.is_init = True  # many have an init_weights that would draw fetched weights anew
+    return model

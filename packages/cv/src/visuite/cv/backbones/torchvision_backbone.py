@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from visuite.cv.backbones.base import Backbone, chosen
 from visuite.engine.registry import MODELS
@@ -50,11 +48,10 @@ class TorchvisionBackbone(Backbone):
         init_cfg: Any = None,
         **kwargs: Any,
     ) -> None:
+        from torchvision.models.feature_extraction import create_feature_extractor
+
         super().__init__(init_cfg=[] if init_cfg is None else init_cfg)
-        known = torchvision.models.list_models(module=torchvision.models)
-        if model_name not in known:
-            raise ValueError(f"torchvision has no model {model_name!r}{did_you_mean(model_name, known)}")
-        whole = torchvision.models.get_model(model_name, weights=weights, **kwargs)
+        whole = create_torchvision_model(model_name, weights=weights, **kwargs)
         seen = _probe(whole)
         names = list(_last_of_each(whole, seen)) if return_nodes is None else list(return_nodes)
         unfit = [name for name in names if name not in seen]
@@ -74,6 +71,24 @@ class TorchvisionBackbone(Backbone):
             maps[name].permute(0, 3, 1, 2) if last else maps[name]
             for name, last in zip(self.names, self.last, strict=True)
         )
+
+
+def create_torchvision_model(model_name: str, **kwargs: Any) -> nn.Module:
+    """Return a classification model of torchvision.
+
+    Args:
+        model_name: Its name there.
+        **kwargs: For the model: `weights`, `num_classes`, ...
+
+    Raises:
+        ValueError: torchvision has no such model.
+    """
+    import torchvision  # late, for it takes a second
+
+    known = torchvision.models.list_models(module=torchvision.models)
+    if model_name not in known:
+        raise ValueError(f"torchvision has no model {model_name!r}{did_you_mean(model_name, known)}")
+    return torchvision.models.get_model(model_name, **kwargs)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from visuite.engine.hooks.logger import LoggerHook
 from visuite.engine.hooks.param_scheduler import ParamSchedulerHook
 from visuite.engine.hooks.pipeline_switch import PipelineSwitchHook, switch_pipeline
 from visuite.engine.hooks.preemption import Preempted, PreemptionHook
-from visuite.engine.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta
+from visuite.engine.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta, register_default_tta
 from visuite.engine.hooks.priority import Priority, get_priority
 from visuite.engine.hooks.profiler import ProfilerHook
 from visuite.engine.hooks.progress import ProgressHook
@@ -48,5 +48,6 @@ __all__ = [
     "VisualizationHook",
     "build_runner_with_tta",
     "get_priority",
+    "register_default_tta",
     "switch_pipeline",
 ]

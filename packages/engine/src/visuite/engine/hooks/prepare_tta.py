@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from visuite.engine.hooks.hook import Hook
 from visuite.engine.model.wrapping import unwrap_model
 from visuite.engine.registry import HOOKS, MODELS, RUNNERS, config_path
+from visuite.engine.registry.scope import canonical_scope, import_scope
 
 if TYPE_CHECKING:
     from visuite.engine.config import Config
     from visuite.engine.runner.runner import Runner
+
+_default_models: dict[str, Mapping[str, Any]] = {}
 
 
 @HOOKS.register_module()
@@ -38,22 +41,32 @@ class PrepareTTAHook(Hook):
         runner.model = self._plain
 
 
+def register_default_tta(scope: str, tta_model: Mapping[str, Any]) -> None:
+    """Say how predictions are merged where a config of this scope has no `tta_model`.
+
+    Such a config may also lack `tta_pipeline`: it is that of the test, seen as it is and mirrored, then.
+    """
+    _default_models[canonical_scope(scope)] = tta_model
+
+
 def build_runner_with_tta(cfg: Config | dict[str, Any]) -> Runner:
     """Build a run that tests with test-time augmentation.
 
     Args:
         cfg: A whole config with `tta_model`, which merges the predictions, and `tta_pipeline`, which takes the place
-            of the test data's pipeline.
+            of the test data's pipeline. Scopes may have defaults for both, see `register_default_tta`.
 
     Raises:
         KeyError: one of the two is missing, or there is no pipeline to replace.
     """
+    cfg = cfg.copy()
+    for key, value in _defaults(cfg).items():
+        cfg.setdefault(key, value)
     for key in ("tta_model", "tta_pipeline"):
         if key not in cfg:
             raise KeyError(f"test-time augmentation needs {key!r} in the config")
     loader = dict(cfg["test_dataloader"])
     loader["dataset"] = with_pipeline(loader["dataset"], cfg["tta_pipeline"])
-    cfg = cfg.copy()
     cfg["test_dataloader"] = loader
     kind = cfg.get("runner_type", "Runner")
     found = RUNNERS.get(kind)
@@ -62,6 +75,37 @@ def build_runner_with_tta(cfg: Config | dict[str, Any]) -> Runner:
     runner = found.from_cfg(cfg)
     runner.register_hook(PrepareTTAHook(tta_cfg=cfg["tta_model"]))
     return runner
+
+
+def _defaults(cfg: Config | dict[str, Any]) -> dict[str, Any]:
+    """Return the `tta_model` and `tta_pipeline` of the config's scope; nothing, where it has no defaults."""
+    scope = canonical_scope(cfg.get("default_scope") or "engine")
+    import_scope(scope)
+    if scope not in _default_models:
+        return {}
+    return {
+        "tta_model": dict(_default_models[scope]),
+        "tta_pipeline": mirrored(pipeline_of(cfg["test_dataloader"]["dataset"])),
+    }
+
+
+def mirrored(pipeline: Sequence[Any]) -> list[Any]:
+    """Return a pipeline that gives two versions of each image: mirrored left to right before its last step, and not."""
+    flips = [{"type": "RandomFlip", "prob": prob} for prob in (0.0, 1.0)]
+    return [*pipeline[:-1], {"type": "TestTimeAug", "transforms": [flips, [pipeline[-1]]]}]
+
+
+def pipeline_of(dataset: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the pipeline in a data set's config; of several data sets inside, that of the first.
+
+    Raises:
+        KeyError: there is none.
+    """
+    while "pipeline" not in dataset and ("dataset" in dataset or "datasets" in dataset):
+        dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
+    if not dataset.get("pipeline"):
+        raise KeyError(f"the test data's config has no 'pipeline' to make a tta_pipeline of: {sorted(dataset)}")
+    return dataset["pipeline"]
 
 
 def with_pipeline(dataset: Mapping[str, Any], pipeline: Any) -> dict[str, Any]:
