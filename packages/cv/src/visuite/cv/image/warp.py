@@ -52,6 +52,12 @@ def imwarp(
     return warped.reshape(size[1], size[0], *img.shape[2:])
 
 
+def warp_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Map points (..., 2), whose origin is the corner of the first pixel: pixel (0, 0) has its middle at (.5, .5)."""
+    moved = (points - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
+    return moved.astype(points.dtype)
+
+
 def rotation_matrix(
     size: tuple[int, int], angle: float, center: tuple[float, float] | None = None, scale: float = 1.0
 ) -> np.ndarray:

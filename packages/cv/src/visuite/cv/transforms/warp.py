@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from visuite.cv.image import imwarp
+from visuite.cv.image.warp import warp_points
 from visuite.cv.transforms.moves import Numbers, Sample, clip_to, hide_outside, seg_keys
 
 
@@ -47,12 +48,6 @@ def warp_sample(
         results["gt_keypoints"] = hide_outside(points, shape) if points.shape[-1] > 2 else points
     if results.get("gt_masks") is not None:
         results["gt_masks"] = _warp_masks(results["gt_masks"], matrix, size)
-
-
-def warp_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Map points (..., 2), whose origin is the corner of the first pixel: pixel (0, 0) has its middle at (.5, .5)."""
-    moved = (points - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
-    return moved.astype(points.dtype)
 
 
 def warp_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:

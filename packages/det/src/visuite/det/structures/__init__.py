@@ -1,7 +1,8 @@
 """What transforms, models and metrics of detection hand to one another."""
 
+from visuite.cv.masks import BitmapMasks, PolygonMasks
 from visuite.det.structures.boxes import box_tensor
 from visuite.det.structures.det_data_sample import DetDataSample
 from visuite.det.structures.ground_truth import unpack_gt_instances
 
-__all__ = ["DetDataSample", "box_tensor", "unpack_gt_instances"]
+__all__ = ["BitmapMasks", "DetDataSample", "PolygonMasks", "box_tensor", "unpack_gt_instances"]
