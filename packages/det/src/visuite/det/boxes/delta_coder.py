@@ -63,7 +63,7 @@ def delta2bbox(
     """Return the boxes (*, 4), or (*, K * 4), that deltas lead to.
 
     Args:
-        rois: (*, 4).
+        rois: (*, 4), or (N, 4) for all images.
         deltas: (*, 4), or (*, K * 4), four for each class.
         means: What is added to the deltas ...
         stds: ... after they are multiplied by these.
@@ -77,7 +77,7 @@ def delta2bbox(
     Raises:
         ValueError: the number of deltas is no multiple of 4, or shapes that do not match.
     """
-    if deltas.shape[-1] % 4 or deltas.shape[:-1] != rois.shape[:-1]:
+    if deltas.shape[-1] % 4 or deltas.shape[-2] != rois.shape[-2]:
         raise ValueError(f"rois (*, 4) take deltas (*, K * 4): not {tuple(rois.shape)} and {tuple(deltas.shape)}")
     parts = full_precision(deltas).unflatten(-1, (deltas.shape[-1] // 4, 4))
     parts = parts * parts.new_tensor(stds) + parts.new_tensor(means)

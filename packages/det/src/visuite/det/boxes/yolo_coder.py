@@ -1,7 +1,7 @@
 """Boxes as YOLOv3 learns them. Redmon and Farhadi, arXiv:1804.02767.
 
-Shapes: * any of (N) and (B, N), N boxes of B images. Boxes are `xyxy`; codes are the centre's place in its cell, 0 to 1,
-and the logarithm of the size over the anchor's.
+Shapes: * any of (N) and (B, N), N boxes of B images. Boxes are `xyxy`; codes are the centre's place in its cell, 0 to
+1, and the logarithm of the size over the anchor's.
 """
 
 from __future__ import annotations
