@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,9 @@ class BaseDataset(EngineDataset):
         classes: The names of the classes, or a file with one per line; the short form of `metainfo=dict(classes=...)`.
         **kwargs: As of the engine's `BaseDataset`: `pipeline`, `indices`, `test_mode`, ...
     """
+
+    #: Of images that records hold as arrays: `bgr`, as files are loaded, `rgb` or `grey`.
+    channel_order: ClassVar[str] = "bgr"
 
     def __init__(
         self,

@@ -44,6 +44,7 @@ class CIFAR10(BaseDataset):
     """
 
     METAINFO: ClassVar[dict[str, Any]] = {"classes": CIFAR10_CLASSES}
+    channel_order = "rgb"
     url = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
     md5 = "c58f30108f718f92721af3b95e74349a"
     folder = "cifar-10-batches-py"

@@ -45,6 +45,7 @@ class MNIST(BaseDataset):
             for i, name in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
         )
     }  # fmt: skip
+    channel_order = "grey"
     url = "https://ossci-datasets.s3.amazonaws.com/mnist/"
     #: For each split the files of the images and of the labels, and their checksums.
     files: ClassVar[dict[str, tuple[tuple[str, str], tuple[str, str]]]] = {

@@ -4,6 +4,7 @@ from visuite.engine.dataset.base import BaseDataset, SampleError, force_full_ini
 from visuite.engine.dataset.collate import default_collate, pseudo_collate
 from visuite.engine.dataset.compose import Compose
 from visuite.engine.dataset.feed import KeyedBatchSampler, endless_batches, epoch_batches
+from visuite.engine.dataset.nested import inner_dataset
 from visuite.engine.dataset.sampler import DefaultSampler, EndlessSampler, InfiniteSampler, permutation
 from visuite.engine.dataset.seeding import SampleKey, SeededDataset, kept_generators, sample_randomness, worker_init_fn
 from visuite.engine.dataset.transform_base import BaseTransform
@@ -28,6 +29,7 @@ __all__ = [
     "endless_batches",
     "epoch_batches",
     "force_full_init",
+    "inner_dataset",
     "kept_generators",
     "permutation",
     "pseudo_collate",

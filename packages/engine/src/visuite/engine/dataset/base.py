@@ -281,11 +281,11 @@ class BaseDataset(Dataset):
     def _join_prefix(self) -> None:
         """Put `data_root` before the annotation file and the prefixes that are not absolute."""
         if self.ann_file:
-            self.ann_file = _below(self.data_root, self.ann_file)
+            self.ann_file = below(self.data_root, self.ann_file)
         for key, prefix in self.data_prefix.items():
             if prefix is not None and not isinstance(prefix, str):
                 raise TypeError(f"data_prefix[{key!r}] is a path, not {type(prefix).__name__}")
-            self.data_prefix[key] = _below(self.data_root, prefix or "")
+            self.data_prefix[key] = below(self.data_root, prefix or "")
 
 
 def chosen_indices(indices: int | Sequence[int], size: int) -> list[int]:
@@ -313,7 +313,7 @@ def _as_records(parsed: Any) -> list[dict[str, Any]]:
     return records
 
 
-def _below(root: str, path: str) -> str:
+def below(root: str, path: str) -> str:
     """Return `path` below `root`, or as it stands when it is absolute or a URL."""
     if not root or osp.isabs(path) or "://" in path:
         return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from visuite.engine.dataset import inner_dataset
 from visuite.engine.hooks.hook import Hook
 from visuite.engine.model.wrapping import unwrap_model
 from visuite.engine.registry import HOOKS, MODELS, RUNNERS, config_path
@@ -85,27 +86,20 @@ def _defaults(cfg: Config | dict[str, Any]) -> dict[str, Any]:
         return {}
     return {
         "tta_model": dict(_default_models[scope]),
-        "tta_pipeline": mirrored(pipeline_of(cfg["test_dataloader"]["dataset"])),
+        "tta_pipeline": mirrored(inner_dataset(cfg["test_dataloader"]["dataset"]).get("pipeline") or ()),
     }
 
 
 def mirrored(pipeline: Sequence[Any]) -> list[Any]:
-    """Return a pipeline that gives two versions of each image: mirrored left to right before its last step, and not."""
-    flips = [{"type": "RandomFlip", "prob": prob} for prob in (0.0, 1.0)]
-    return [*pipeline[:-1], {"type": "TestTimeAug", "transforms": [flips, [pipeline[-1]]]}]
-
-
-def pipeline_of(dataset: Mapping[str, Any]) -> Sequence[Any]:
-    """Return the pipeline in a data set's config; of several data sets inside, that of the first.
+    """Return a pipeline that gives two versions of each image: mirrored left to right before its last step, and not.
 
     Raises:
-        KeyError: there is none.
+        KeyError: it is empty.
     """
-    while "pipeline" not in dataset and ("dataset" in dataset or "datasets" in dataset):
-        dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
-    if not dataset.get("pipeline"):
-        raise KeyError(f"the test data's config has no 'pipeline' to make a tta_pipeline of: {sorted(dataset)}")
-    return dataset["pipeline"]
+    if not pipeline:
+        raise KeyError("the test data's config has no 'pipeline' to make a tta_pipeline of")
+    flips = [{"type": "RandomFlip", "prob": prob} for prob in (0.0, 1.0)]
+    return [*pipeline[:-1], {"type": "TestTimeAug", "transforms": [flips, [pipeline[-1]]]}]
 
 
 def with_pipeline(dataset: Mapping[str, Any], pipeline: Any) -> dict[str, Any]:

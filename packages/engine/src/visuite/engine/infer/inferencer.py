@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
 import sys
@@ -27,7 +28,7 @@ from visuite.engine.infer.results import (
     write_pictures,
     write_predictions,
 )
-from visuite.engine.infer.zoo import checkpoint_meta, dataset_meta, find_config, inner_dataset, model_names
+from visuite.engine.infer.zoo import checkpoint_meta, dataset_meta, find_config, model_names, run_in, tested_dataset
 from visuite.engine.logging import print_log
 from visuite.engine.model.checkpoint_io import load_checkpoint, read_checkpoint
 from visuite.engine.registry import DATASETS, FUNCTIONS, INFERENCERS, MODELS, VISUALIZERS, DefaultScope, import_scope
@@ -53,9 +54,9 @@ class BaseInferencer:
     in the four sets which keyword arguments of a call go where.
 
     Args:
-        model: A config file, a `Config`, the name of one among `list_models()`, or a built model, whose `cfg` is then
-            its config. Without one, the config in the checkpoint is used.
-        weights: The checkpoint.
+        model: A config file, a `Config`, the name of one among `list_models()`, the `work_dir` of a run, or a built
+            model, whose `cfg` is then its config. Without one, the config in the checkpoint is used.
+        weights: The checkpoint; by default the best one of the run, if `model` is a `work_dir`.
         device: Where the model runs; by default the accelerator, if there is one.
         scope: The scope of unprefixed names; by default the config's `default_scope`.
         show_progress: Show how far a call with more than one input is.
@@ -64,6 +65,10 @@ class BaseInferencer:
         ValueError: neither model nor weights, or a checkpoint that tells no config.
     """
 
+    #: The scope of unprefixed names where neither the caller nor the config says one.
+    own_scope: ClassVar[str] = "engine"
+    #: What draws, where the config does not say.
+    own_visualizer: ClassVar[str] = "Visualizer"
     preprocess_kwargs: ClassVar[set[str]] = set()
     forward_kwargs: ClassVar[set[str]] = set()
     visualize_kwargs: ClassVar[set[str]] = {"show", "wait_time", "draw_pred", "return_vis"}
@@ -88,10 +93,13 @@ class BaseInferencer:
         self.failures: list[dict[str, str]] = []
         self._strict = False
         self._last_error: Exception | None = None
+        if isinstance(model, (str, Path)) and Path(model).is_dir():
+            model, found = run_in(model)
+            weights = weights or found
         checkpoint = read_checkpoint(weights) if model is None and weights is not None else None
         self.cfg = self._find_cfg(model, checkpoint, scope)
         self.cfg.import_custom_modules()
-        self.scope = scope or self.cfg.get("default_scope") or "engine"
+        self.scope = scope or self.cfg.get("default_scope") or self.own_scope
         import_scope(self.scope)
         self.device = run_device(None if device is None else str(device))
         with self._in_scope():
@@ -147,9 +155,10 @@ class BaseInferencer:
             InferenceError: there is no input, or none of several can be used. The only one raises its own error.
         """
         stages = dict(zip(STAGES, self._dispatch_kwargs(**kwargs), strict=True))
-        asked_for_vis = bool(stages["visualize"].get("return_vis", "return_vis" not in self.visualize_kwargs))
+        draws_when_asked = "return_vis" in inspect.signature(self.visualize).parameters
+        asked_for_vis = bool(stages["visualize"].get("return_vis", not draws_when_asked))
         save_vis, save_pred = bool(out_dir) and not no_save_vis, bool(out_dir) and not no_save_pred
-        if save_vis and "return_vis" in self.visualize_kwargs:
+        if save_vis and draws_when_asked:
             stages["visualize"]["return_vis"] = True
         self.failures, self._strict, self._last_error = [], strict, None
         names: list[str] = []
@@ -209,6 +218,7 @@ class BaseInferencer:
         wait_time: float = 0,
         draw_pred: bool = True,
         return_vis: bool = False,
+        **kwargs: Any,
     ) -> list[np.ndarray] | None:
         """Draw predictions with the visualizer.
 
@@ -219,6 +229,7 @@ class BaseInferencer:
             wait_time: How long it stays, in seconds.
             draw_pred: Draw the prediction, or the picture alone.
             return_vis: Return the pictures, RGB (H, W, 3).
+            **kwargs: For `add_datasample` of the visualizer, where a subclass names them in `visualize_kwargs`.
 
         Returns:
             The pictures, or None where nobody wants them.
@@ -229,7 +240,7 @@ class BaseInferencer:
         for value, prediction in zip(inputs, preds, strict=True):
             self.visualizer.add_datasample(
                 "prediction", picture_of(value), prediction,
-                draw_gt=False, draw_pred=draw_pred, show=show, wait_time=wait_time, save=False,
+                draw_gt=False, draw_pred=draw_pred, show=show, wait_time=wait_time, save=False, **kwargs,
             )  # fmt: skip
             drawn.append(self.visualizer.get_image())
         return drawn
@@ -332,7 +343,7 @@ class BaseInferencer:
 
     def _meta_of_config(self) -> dict[str, Any]:
         """Return what the config's test data set says of its classes, without building it."""
-        cfg = inner_dataset(self.cfg)
+        cfg = tested_dataset(self.cfg)
         kind = cfg.get("type")
         if isinstance(kind, str):
             with DATASETS.switch_scope_and_registry(None) as registry:  # the one of the current scope
@@ -342,7 +353,7 @@ class BaseInferencer:
 
     def _init_pipeline(self, cfg: Config) -> Any:
         """Return what turns an item's value into a sample: the test data's pipeline."""
-        return InferencePipeline(inner_dataset(cfg).get("pipeline") or ())
+        return InferencePipeline(tested_dataset(cfg).get("pipeline") or ())
 
     def _init_collate(self, cfg: Config) -> Any:
         """Return what turns samples into a batch: that of the test data."""
@@ -358,7 +369,7 @@ class BaseInferencer:
 
     def _init_visualizer(self, cfg: Config) -> Visualizer:
         """Return a visualizer of this inferencer's own; it has no backends, as the call writes the files."""
-        given = {"type": "Visualizer", **(cfg.get("visualizer") or {}), "vis_backends": None}
+        given = {"type": self.own_visualizer, **(cfg.get("visualizer") or {}), "vis_backends": None}
         visualizer = VISUALIZERS.build({**given, "name": f"inferencer-{next(_numbers)}"})
         visualizer.dataset_meta = getattr(self.model, "dataset_meta", None)
         return visualizer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,19 @@ class InferencePipeline:
     Args:
         transforms: Configs or objects, as in a data set's `pipeline`. Where none loads a file, `LoadImageFromFile` is
             put first if it is registered.
+        loaded: What is done to the loaded image where no transform loads a file, as the data set hands out its images
+            in another form than files are loaded in.
     """
 
-    def __init__(self, transforms: Iterable[Mapping[str, Any] | Callable[..., Any]]) -> None:
+    def __init__(
+        self,
+        transforms: Iterable[Mapping[str, Any] | Callable[..., Any]],
+        loaded: Sequence[Callable[..., Any]] = (),
+    ) -> None:
         built = Compose([one for one in transforms if "Annotation" not in _type_name(one)]).transforms
-        if not any(map(_loads_file, built)) and TRANSFORMS.get(LOADER) is not None:
-            built.insert(0, TRANSFORMS.build({"type": LOADER}))
+        if not any(map(_loads_file, built)):
+            loader = [TRANSFORMS.build({"type": LOADER})] if TRANSFORMS.get(LOADER) is not None else []
+            built = [*loader, *loaded, *built]
         self.whole = Compose(built)
         self.after_loading = Compose([one for one in built if not _loads_file(one)])
         self.to_float32 = any(getattr(one, "to_float32", False) for one in built if _loads_file(one))

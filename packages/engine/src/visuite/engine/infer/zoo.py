@@ -8,7 +8,9 @@ from typing import Any
 
 from visuite.engine.config import Config, ConfigError
 from visuite.engine.config.files import SUFFIXES, config_folders
+from visuite.engine.dataset import inner_dataset
 from visuite.engine.registry.scope import OWN_SCOPES, announced_packages
+from visuite.engine.runner.checkpointer import candidates
 from visuite.engine.utils.text import did_you_mean
 
 
@@ -42,13 +44,28 @@ def find_config(model: str, scope: str | None = None) -> str:
     return str(files[model])
 
 
-def inner_dataset(cfg: Config) -> Mapping[str, Any]:
+def run_in(work_dir: str | Path) -> tuple[str, str | None]:
+    """Return the config of the run in a folder, and its best checkpoint, or the newest where none is called best.
+
+    Raises:
+        ConfigError: the folder holds no config.
+    """
+    configs = sorted(Path(work_dir).glob("*.py"), key=_age)
+    if not configs:
+        raise ConfigError(f"{work_dir} is a folder without a config; that of a run has it beside the checkpoints")
+    best = sorted(Path(work_dir).glob("best_*.pth"), key=_age)
+    checkpoints = best or candidates(Path(work_dir))
+    return str(configs[0]), str(checkpoints[0]) if checkpoints else None
+
+
+def _age(path: Path) -> int:
+    return -path.stat().st_mtime_ns
+
+
+def tested_dataset(cfg: Config) -> Mapping[str, Any]:
     """Return the config of the data set that is tested on, inside its wrappers; an empty one where there is none."""
     loader: Any = cfg.get("test_dataloader") or cfg.get("val_dataloader") or {}
-    dataset = loader.get("dataset") or {}
-    while "pipeline" not in dataset and ("dataset" in dataset or "datasets" in dataset):
-        dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
-    return dataset
+    return inner_dataset(loader.get("dataset") or {})
 
 
 def checkpoint_meta(checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
