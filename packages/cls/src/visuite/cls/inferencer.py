@@ -142,7 +142,7 @@ class ImageClassificationInferencer(BaseInferencer):
         built.dataset_meta = {**built.dataset_meta, "classes": self._names_for(built)}
         return built
 
-    def _names_for(self, model: nn.Module) -> Sequence[str] | None:
+    def _names_for(self, model: Any) -> Sequence[str] | None:
         """Return the names of the model's classes.
 
         Raises:

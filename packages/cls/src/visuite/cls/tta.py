@@ -6,6 +6,7 @@ Shapes: K classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -33,7 +34,7 @@ class AverageClsScoreTTA(BaseTTAModel):
 
     def _chosen(self, score: torch.Tensor) -> torch.Tensor:
         """Return the classes (n,) of scores (K,) as the model's head decides on them: the best one, unless it says."""
-        head = getattr(self.module, "head", None)
+        head: Any = getattr(self.module, "head", None)
         return head.chosen(score) if hasattr(head, "chosen") else score.argmax()
 
 

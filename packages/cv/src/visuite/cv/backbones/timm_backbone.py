@@ -86,6 +86,6 @@ def create_timm_model(model_name: str, *, extra: str = "visuite-cv[timm]", **kwa
     base = model_name.partition(".")[0]
     if not timm.is_model(base):
         raise ValueError(f"timm has no model {model_name!r}{did_you_mean(base, timm.list_models())}")
-    model = timm.create_model(model_name, **kwargs)
+    model: Any = timm.create_model(model_name, **kwargs)
     model.is_init = True  # many have an init_weights that would draw fetched weights anew
     return model
