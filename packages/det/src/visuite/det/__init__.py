@@ -1,6 +1,17 @@
-"""Object detection and instance segmentation."""
+"""Object detection and instance segmentation. Importing it fills the registries of scope `det`."""
 
-from visuite.det import assign, boxes, registry, sampling
+from visuite.det import assign, boxes, defaults, detectors, heads, registry, roi_heads, sampling, structures
 from visuite.det.version import __version__
 
-__all__ = ["__version__", "assign", "boxes", "registry", "sampling"]
+__all__ = [
+    "__version__",
+    "assign",
+    "boxes",
+    "defaults",
+    "detectors",
+    "heads",
+    "registry",
+    "roi_heads",
+    "sampling",
+    "structures",
+]

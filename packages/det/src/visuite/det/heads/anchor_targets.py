@@ -26,8 +26,7 @@ class AnchorTargets:
         labels: (B, P) long; K is background.
         label_weights: (B, P), 0 where a prior is neither object nor background.
         positive: (B, P) bool, where a prior belongs to an object.
-        boxes: (N, D), for the N positive priors in the order of `positive.nonzero()`: the box of the object, as `encode`
-            writes it.
+        boxes: (N, D), for the N positive priors in the order of `positive.nonzero()`: the object's box, encoded.
         objects: (N,) long, the number of that object in its image.
         avg_factor: How many priors count, summed over the images.
     """

@@ -154,7 +154,7 @@ class DenseHead(BaseModule):
         found = []
         for index, meta in enumerate(batch_img_metas):
             candidates = self.candidates(outputs, index, meta, settings)
-            found.append(finish(candidates, settings, meta, rescale=rescale, with_nms=with_nms))
+            found.append(self.result(candidates, settings, meta, rescale=rescale, with_nms=with_nms))
         return found
 
     def candidates(self, outputs: DenseOutputs, index: int, meta: Meta, cfg: Cfg) -> InstanceData:
@@ -167,6 +167,12 @@ class DenseHead(BaseModule):
         if outputs.factors is not None:
             score = score * outputs.factors[index, prior]
         return InstanceData(bboxes=boxes, scores=score, labels=label)
+
+    def result(
+        self, candidates: InstanceData, cfg: Cfg, meta: Meta, *, rescale: bool = False, with_nms: bool = True
+    ) -> InstanceData:
+        """Make the result of an image of its candidates; see `finish`."""
+        return finish(candidates, cfg, meta, rescale=rescale, with_nms=with_nms)
 
 
 def best_of_levels(
@@ -204,7 +210,7 @@ def finish(
     *,
     rescale: bool = False,
     with_nms: bool = True,
-    groups: torch.Tensor | None = None,
+    groups: str = "labels",
 ) -> InstanceData:
     """Make the result of an image: boxes in its own size, small ones away, the suppressed away, the best kept.
 
@@ -214,21 +220,17 @@ def finish(
         meta: `scale_factor` (w, h), for `rescale`.
         rescale: Divide the boxes by the scale factor.
         with_nms: Suppress, and keep `max_per_img`.
-        groups: (N,): boxes of different groups leave each other alone; by default the labels.
+        groups: The field whose values are groups that leave each other alone.
     """
-    keep = None
     if rescale:
         candidates.bboxes = rescale_boxes(candidates.bboxes, meta)
     least = cfg.get("min_bbox_size", -1)
     if least >= 0:
         w, h = (candidates.bboxes[:, 2:] - candidates.bboxes[:, :2]).unbind(dim=1)
-        keep = ((w > least) & (h > least)).nonzero().squeeze(1)
-        candidates = candidates[keep]
-        groups = groups if groups is None else groups[keep]
+        candidates = candidates[(w > least) & (h > least)]
     if not with_nms:
         return candidates
-    groups = candidates.labels if groups is None else groups
-    dets, kept = batched_nms(candidates.bboxes, candidates.scores, groups, cfg.get("nms"))
+    dets, kept = batched_nms(candidates.bboxes, candidates.scores, candidates[groups], cfg.get("nms"))
     most = cfg.get("max_per_img", -1)
     dets, kept = (dets[:most], kept[:most]) if most > 0 else (dets, kept)
     result = candidates[kept]

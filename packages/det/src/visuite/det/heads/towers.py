@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -23,8 +24,7 @@ def conv_tower(in_channels: int, channels: int, depth: int, **kwargs: Any) -> nn
         **kwargs: `conv_cfg`, `norm_cfg`, `act_cfg`, `bias` of `ConvModule`.
     """
     widths = [in_channels, *[channels] * depth]
-    pairs = zip(widths[:-1], widths[1:], strict=True)
-    return nn.ModuleList(ConvModule(before, after, 3, padding=1, **kwargs) for before, after in pairs)
+    return nn.ModuleList(ConvModule(*pair, 3, padding=1, **kwargs) for pair in itertools.pairwise(widths))
 
 
 def prior_bias(probability: float) -> float:
