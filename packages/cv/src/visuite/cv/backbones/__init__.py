@@ -2,6 +2,10 @@
 
 from visuite.cv.backbones.base import Backbone
 from visuite.cv.backbones.convnext import ConvNeXt
+from visuite.cv.backbones.csp_base import CSPBackbone
+from visuite.cv.backbones.csp_darknet import CSPDarknet
+from visuite.cv.backbones.cspnext import CSPNeXt
+from visuite.cv.backbones.darknet import Darknet
 from visuite.cv.backbones.deit import DistilledVisionTransformer
 from visuite.cv.backbones.densenet import DenseNet
 from visuite.cv.backbones.efficientnet import EfficientNet
@@ -16,6 +20,7 @@ from visuite.cv.backbones.repvgg import RepVGG
 from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck
 from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
+from visuite.cv.backbones.ssd_vgg import SSDVGG
 from visuite.cv.backbones.swin import SwinTransformer
 from visuite.cv.backbones.timm_backbone import TIMMBackbone, create_timm_model
 from visuite.cv.backbones.torchvision_backbone import TorchvisionBackbone, create_torchvision_model
@@ -24,12 +29,17 @@ from visuite.cv.backbones.vision_transformer import VisionTransformer
 from visuite.cv.backbones.xcit import XCiT
 
 __all__ = [
+    "SSDVGG",
     "VGG",
     "Backbone",
     "BasicBlock",
     "BlockOptions",
     "Bottleneck",
+    "CSPBackbone",
+    "CSPDarknet",
+    "CSPNeXt",
     "ConvNeXt",
+    "Darknet",
     "DenseNet",
     "DistilledVisionTransformer",
     "EfficientNet",

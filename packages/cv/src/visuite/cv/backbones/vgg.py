@@ -18,7 +18,8 @@ from visuite.cv.backbones.base import Backbone, Cfg, architecture, check_frozen,
 from visuite.cv.layers import ConvModule
 from visuite.engine.registry import MODELS
 
-_WIDTHS = (64, 128, 256, 512, 512)
+#: The channels of the stages.
+WIDTHS = (64, 128, 256, 512, 512)
 #: The side of the last map that the classifier is made for: that of images of 224 pixels.
 _CLASSIFIED = 7
 
@@ -94,8 +95,8 @@ class VGG(Backbone):
         for index in range(num_stages):
             for _ in range(blocks[index]):
                 shape = {"padding": dilations[index], "dilation": dilations[index], "bias": True}
-                layers.append(ConvModule(width, _WIDTHS[index], 3, **shape, **cfgs))  # type: ignore[arg-type]
-                width = _WIDTHS[index]
+                layers.append(ConvModule(width, WIDTHS[index], 3, **shape, **cfgs))  # type: ignore[arg-type]
+                width = WIDTHS[index]
             if index < num_stages - 1 or with_last_pool:
                 layers.append(nn.MaxPool2d(2, stride=2, ceil_mode=ceil_mode))
                 stride *= 2

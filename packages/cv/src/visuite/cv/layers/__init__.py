@@ -4,7 +4,7 @@ from visuite.cv.layers.activation import Clamp, HSigmoid, QuickGELU, Swish, buil
 from visuite.cv.layers.adaptive_padding import Conv2dAdaptivePadding
 from visuite.cv.layers.attention import MultiheadAttention, SelfAttention
 from visuite.cv.layers.context_block import ContextBlock
-from visuite.cv.layers.conv import build_conv_layer, build_padding_layer
+from visuite.cv.layers.conv import LIKE_TORCH, build_conv_layer, build_padding_layer
 from visuite.cv.layers.conv_module import ConvModule
 from visuite.cv.layers.conv_ws import ConvWS2d, standardise_kernel
 from visuite.cv.layers.csp_layer import ChannelAttention, CSPLayer, CSPNeXtBlock, DarknetBottleneck
@@ -34,6 +34,7 @@ from visuite.cv.layers.window_attention import ShiftWindowMSA, WindowMSA
 __all__ = [
     "FFN",
     "GRN",
+    "LIKE_TORCH",
     "AdaptivePadding",
     "CSPLayer",
     "CSPNeXtBlock",

@@ -21,6 +21,17 @@ for _names, _layer in {
     MODELS.register_module(name=_names, module=_layer)
 
 
+#: The `init_cfg` that draws the weights of convolutions as `torch.nn.Conv2d` does.
+LIKE_TORCH: Mapping[str, Any] = {
+    "type": "Kaiming",
+    "layer": "Conv2d",
+    "a": 5**0.5,
+    "distribution": "uniform",
+    "mode": "fan_in",
+    "nonlinearity": "leaky_relu",
+}
+
+
 def build_conv_layer(cfg: Mapping[str, Any] | None, *args: Any, **kwargs: Any) -> nn.Module:
     """Build a convolution.
 

@@ -15,22 +15,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.cv.layers import ConvModule, CSPLayer, DepthwiseSeparableConvModule
+from visuite.cv.layers import LIKE_TORCH, ConvModule, CSPLayer, DepthwiseSeparableConvModule
 from visuite.cv.necks.base import Neck
 from visuite.cv.necks.pyramid import enlarge
 from visuite.engine.registry import MODELS
 
 Cfg = Mapping[str, Any]
-
-#: How `torch.nn.Conv2d` draws its weights.
-LIKE_TORCH: Cfg = {
-    "type": "Kaiming",
-    "layer": "Conv2d",
-    "a": 5**0.5,
-    "distribution": "uniform",
-    "mode": "fan_in",
-    "nonlinearity": "leaky_relu",
-}
 
 
 @MODELS.register_module()

@@ -73,7 +73,7 @@ class HRFPN(Neck):
         return tuple(in_strides[0] * self.stride * 2**level for level in range(len(self.out_channels)))
 
     def forward(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-        """Maps (B, C_i, H / 2^i, W / 2^i) to `num_outs` maps (B, K, H / 2^i, W / 2^i), sides rounded up."""
+        """Maps (B, C_i, H / 2^i, W / 2^i) to `num_outs` maps (B, K, H / 2^i, W / 2^i), sides rounded down."""
         self.check_maps(inputs)
         finest = inputs[0].shape[2:]
         same_size = [inputs[0]]
@@ -85,8 +85,9 @@ class HRFPN(Neck):
         return tuple(maps)
 
     def _pool(self, x: torch.Tensor, size: int) -> torch.Tensor:
-        """(B, K, H, W) to (B, K, H / size, W / size)."""
+        """(B, K, H, W) to (B, K, H / size, W / size), rounded down, but to one pixel at least."""
         if size == 1:
             return x
         pool = F.avg_pool2d if self.pooling_type == "AVG" else F.max_pool2d
-        return pool(x, kernel_size=size, stride=size, ceil_mode=True)
+        window = [min(size, side) for side in x.shape[2:]]
+        return pool(x, kernel_size=window, stride=size)
