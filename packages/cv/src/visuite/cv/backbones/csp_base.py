@@ -1,7 +1,7 @@
 """What the backbones of CSP layers share: a stem, and four or five stages of one make.
 
-Shapes: B images, C channels in, H rows, W columns. Map i = 0, 1, ... is (B, c_i, H / 2^(i+1), W / 2^(i+1)), sides rounded
-up; 0 is the stem's, the others are the stages'.
+Shapes: B images, C channels in, H rows, W columns. Map i = 0, 1, ... is (B, c_i, H / 2^(i+1), W / 2^(i+1)), its sides
+rounded up; 0 is the stem's, the others are the stages'.
 
 Names of parameters: stem.*, stage1.0.conv, stage1.1.main_conv.conv, ...; in a stage that pools over several ranges,
 stage4.1.conv1.conv, stage4.2.main_conv.conv.

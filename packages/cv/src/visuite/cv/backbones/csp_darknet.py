@@ -70,7 +70,7 @@ class CSPDarknet(CSPBackbone):
         norm_eval: bool = False,
         init_cfg: Any = None,
     ) -> None:
-        cfgs = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        cfgs: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
         super().__init__(
             arch,
             arch_ovewrite,

@@ -1,7 +1,7 @@
 """VGG as SSD uses it: its first linear layers are convolutions.
 
-Shapes: B images, C channels in, H rows, W columns. Maps are those of the layers that are named: of VGG-16, layer 22 gives
-(B, 512, H / 8, W / 8) and layer 34 (B, 1024, H / 16, W / 16); sides are rounded up with `ceil_mode`.
+Shapes: B images, C channels in, H rows, W columns. Maps are those of the layers that are named: of VGG-16, 22 gives (B,
+512, H / 8, W / 8) and 34 (B, 1024, H / 16, W / 16); sides are rounded up with `ceil_mode`.
 
 Names of parameters: features.0.weight, features.2.weight, ..., counted with activations and pooling layers.
 """
@@ -90,8 +90,8 @@ def _told(layers: Sequence[nn.Module], indices: Sequence[int]) -> tuple[tuple[in
     for index, layer in enumerate(layers):
         if isinstance(layer, nn.Conv2d):
             width = layer.out_channels
-        elif isinstance(layer, nn.MaxPool2d):
-            stride *= int(layer.stride)
+        elif isinstance(layer, nn.MaxPool2d) and isinstance(layer.stride, int):
+            stride *= layer.stride
         if index in indices:
             channels.append(width)
             strides.append(stride)

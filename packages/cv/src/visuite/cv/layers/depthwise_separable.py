@@ -59,14 +59,18 @@ class DepthwiseSeparableConvModule(nn.Module):
         super().__init__()
         if "groups" in kwargs:
             raise ValueError("the groups of a depthwise separable convolution follow from its channels")
-        depthwise = {"norm_cfg": dw_norm_cfg, "act_cfg": dw_act_cfg}
-        pointwise = {"norm_cfg": pw_norm_cfg, "act_cfg": pw_act_cfg}
-        for own in (depthwise, pointwise):
-            for name, shared in (("norm_cfg", norm_cfg), ("act_cfg", act_cfg)):
-                own[name] = shared if own[name] == "default" else own[name]
+
+        def chosen(own_norm: Cfg | str | None, own_act: Cfg | str | None) -> dict[str, Any]:
+            return {
+                "norm_cfg": norm_cfg if own_norm == "default" else own_norm,
+                "act_cfg": act_cfg if own_act == "default" else own_act,
+                **kwargs,
+            }
+
         shape: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": in_channels}
-        self.depthwise_conv = ConvModule(in_channels, in_channels, kernel_size, **shape, **depthwise, **kwargs)
-        self.pointwise_conv = ConvModule(in_channels, out_channels, 1, **pointwise, **kwargs)
+        depthwise, pointwise = chosen(dw_norm_cfg, dw_act_cfg), chosen(pw_norm_cfg, pw_act_cfg)
+        self.depthwise_conv = ConvModule(in_channels, in_channels, kernel_size, **shape, **depthwise)
+        self.pointwise_conv = ConvModule(in_channels, out_channels, 1, **pointwise)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, K, H', W')."""

@@ -90,7 +90,7 @@ class NonLocal(nn.Module):
             for parameter in last.parameters():
                 nn.init.zeros_(parameter)
         else:
-            nn.init.normal_(self.conv_out.conv.weight, std=std)
+            nn.init.normal_(self.conv_out.conv.weight, std=std)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, ...) to the same shape."""

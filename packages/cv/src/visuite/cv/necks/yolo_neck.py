@@ -83,7 +83,7 @@ class YOLOV3Neck(Neck):
 
 def _five_convolutions(channels: int, out: int, cfgs: Mapping[str, Any]) -> nn.Sequential:
     """1x1 and 3x3 in turn, narrow and wide: (B, channels, H, W) to (B, out, H, W)."""
-    layers = OrderedDict()
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     for number in range(1, 6):
         if number % 2:
             layers[f"conv{number}"] = ConvModule(channels if number == 1 else 2 * out, out, 1, **cfgs)
