@@ -12,11 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from visuite.cv.losses.reduce import check_reduction, weight_reduce_loss
-from visuite.engine.fileio import load
+from visuite.cv.losses.classification import (
+    ClassWeight,
+    along_classes,
+    load_class_weight,
+    one_hot_targets,
+    per_class,
+)
+from visuite.cv.losses.reduce import AvgFactor, check_reduction, weight_reduce_loss
+from visuite.cv.ops import full_precision
 from visuite.engine.registry import MODELS
 
-AvgFactor = float | torch.Tensor | None
 IGNORE = -100
 
 
@@ -30,6 +36,7 @@ def cross_entropy(
     class_weight: torch.Tensor | None = None,
     ignore_index: int | None = IGNORE,
     avg_non_ignore: bool = False,
+    avg_class_weight: bool = False,
 ) -> torch.Tensor:
     """Cross entropy of the softmax with class indices.
 
@@ -42,11 +49,16 @@ def cross_entropy(
         class_weight: (C,).
         ignore_index: The label whose elements cost nothing.
         avg_non_ignore: Average over the others only.
+        avg_class_weight: Average by the class weights of the others, as torch does, if there are class weights.
     """
     ignored = IGNORE if ignore_index is None else ignore_index
-    loss = F.cross_entropy(pred, label, weight=class_weight, reduction="none", ignore_index=ignored)
-    if avg_factor is None and avg_non_ignore and reduction == "mean":
-        avg_factor = (label != ignored).sum()
+    loss = F.cross_entropy(full_precision(pred), label, weight=class_weight, reduction="none", ignore_index=ignored)
+    if avg_factor is None and reduction == "mean":
+        valid = label != ignored
+        if avg_class_weight and class_weight is not None:
+            avg_factor = (class_weight[torch.where(valid, label, 0)] * valid).sum()
+        elif avg_non_ignore:
+            avg_factor = valid.sum()
     return weight_reduce_loss(loss, weight, reduction=reduction, avg_factor=avg_factor)
 
 
@@ -69,7 +81,7 @@ def soft_cross_entropy(
         avg_factor: See there.
         class_weight: (C,).
     """
-    terms = -label * F.log_softmax(pred, dim=-1)
+    terms = -label * F.log_softmax(full_precision(pred), dim=-1)
     if class_weight is not None:
         terms = terms * class_weight
     return weight_reduce_loss(terms.sum(-1), weight, reduction=reduction, avg_factor=avg_factor)
@@ -91,34 +103,36 @@ def binary_cross_entropy(
 
     Args:
         pred: Logits (N, C, *), or (N,) for a single class.
-        label: Targets in [0, 1] of the same shape, or classes (N, *), of which those outside 0..C-1 are background.
+        label: Targets in [0, 1] of the same shape, or classes (N, *), of which those beyond C-1 are background. In a
+            map with a single channel, 1 is the object and 0 the background.
         weight: (N, *) or the shape of the logits.
         reduction: See `weight_reduce_loss`, as `avg_factor`.
         avg_factor: See there.
         class_weight: (C,).
         pos_weight: (C,), the weight of positive targets.
-        ignore_index: The label whose elements cost nothing.
+        ignore_index: The label whose elements cost nothing, as those with negative labels.
         avg_non_ignore: Average over the others only.
+
+    Raises:
+        ValueError: a map with a single channel has labels beyond 0 and 1 that are not ignored.
     """
-    ignored = IGNORE if ignore_index is None else ignore_index
+    pred = full_precision(pred)
+    valid = (label >= 0) & (label != (IGNORE if ignore_index is None else ignore_index))
+    target = label * valid
     if pred.ndim != label.ndim:
-        target, valid = _one_hot(pred, label, ignored)
-    else:
-        valid = (label >= 0) & (label != ignored)
-        target = label.clamp(min=0) if not label.is_floating_point() else label * valid
-    shape = (-1, *(1,) * (pred.ndim - 2))  # classes stand in dimension 1
+        if pred.shape[1] == 1 and pred.ndim > 2 and (target > 1).any():
+            raise ValueError(f"one channel tells 1 from 0, but there is the label {int(target.max())}: ignore it?")
+        target, valid = one_hot_targets(label, pred.shape[1]), valid.unsqueeze(1)
     loss = F.binary_cross_entropy_with_logits(
         pred,
         target.to(pred),
-        weight=None if class_weight is None else class_weight.reshape(shape),
-        pos_weight=None if pos_weight is None else pos_weight.reshape(shape),
+        weight=None if class_weight is None else along_classes(class_weight, pred),
+        pos_weight=None if pos_weight is None else along_classes(pos_weight, pred),
         reduction="none",
     )
     if avg_factor is None and avg_non_ignore and reduction == "mean":
         avg_factor = valid.expand_as(loss).sum()
-    if weight is not None and 1 < weight.ndim < loss.ndim:
-        weight = weight.unsqueeze(1)
-    return weight_reduce_loss(loss * valid, weight, reduction=reduction, avg_factor=avg_factor)
+    return weight_reduce_loss(loss * valid, per_class(weight, loss), reduction=reduction, avg_factor=avg_factor)
 
 
 def mask_cross_entropy(
@@ -139,18 +153,12 @@ def mask_cross_entropy(
     Returns:
         (1,).
     """
+    pred = full_precision(pred)
     own = pred[:, 0] if pred.shape[1] == 1 else pred[torch.arange(len(pred), device=pred.device), label]
     if own.numel() == 0:
         return pred.sum().reshape(1) * 0
     weight = None if class_weight is None else class_weight[label][:, None, None]
     return F.binary_cross_entropy_with_logits(own, target.to(own), weight=weight)[None]
-
-
-def _one_hot(pred: torch.Tensor, label: torch.Tensor, ignored: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return targets (N, C, *) of classes (N, *), and which of the elements (N, 1, *) count."""
-    classes = torch.arange(pred.shape[1], device=label.device).reshape(1, -1, *(1,) * (label.ndim - 1))
-    wide = label.unsqueeze(1)
-    return wide == classes, (wide >= 0) & (wide != ignored)
 
 
 @MODELS.register_module()
@@ -162,12 +170,14 @@ class CrossEntropyLoss(nn.Module):
         use_mask: Masks of the elements' own classes.
         use_soft: Targets are distributions over the classes.
         reduction: `none`, `mean` or `sum`.
-        class_weight: One weight per class, or a file that holds such a list.
+        class_weight: One weight per class: a list, a tensor, or a file that holds a list.
         pos_weight: With `use_sigmoid`: the weight of positive targets, one or one per class.
         ignore_index: The label whose elements cost nothing.
         loss_weight: Multiplies the result.
         loss_name: The name under which a head logs it.
         avg_non_ignore: Average over what is not ignored only.
+        avg_class_weight: With softmax and `class_weight`: average by the elements' class weights, ignored ones weighing
+            nothing, instead of by their number.
 
     Raises:
         ValueError: flags that exclude one another, or a wrong reduction.
@@ -180,12 +190,13 @@ class CrossEntropyLoss(nn.Module):
         *,
         use_soft: bool = False,
         reduction: str = "mean",
-        class_weight: Sequence[float] | str | None = None,
+        class_weight: ClassWeight = None,
         pos_weight: float | Sequence[float] | None = None,
         ignore_index: int | None = None,
         loss_weight: float = 1.0,
         loss_name: str = "loss_ce",
         avg_non_ignore: bool = False,
+        avg_class_weight: bool = False,
     ) -> None:
         super().__init__()
         if use_sigmoid + use_mask + use_soft > 1:
@@ -194,26 +205,22 @@ class CrossEntropyLoss(nn.Module):
             raise ValueError("pos_weight goes with use_sigmoid=True")
         self.use_sigmoid, self.use_mask, self.use_soft = use_sigmoid, use_mask, use_soft
         self.reduction = check_reduction(reduction)
-        self.class_weight = load(class_weight) if isinstance(class_weight, str) else class_weight
+        self.class_weight = load_class_weight(class_weight)
         self.pos_weight = pos_weight
         self.ignore_index = ignore_index
         self.loss_weight = loss_weight
-        self._loss_name = loss_name
+        self.loss_name = loss_name
         self.avg_non_ignore = avg_non_ignore
-
-    @property
-    def loss_name(self) -> str:
-        """The name under which a head logs the loss."""
-        return self._loss_name
+        self.avg_class_weight = avg_class_weight
 
     def forward(
         self,
         cls_score: torch.Tensor,
         label: torch.Tensor,
         weight: torch.Tensor | None = None,
-        *,
         avg_factor: AvgFactor = None,
         reduction_override: str | None = None,
+        *,
         ignore_index: int | None = None,
     ) -> torch.Tensor:
         """Return the loss; shapes as of the function that the flags choose.
@@ -229,6 +236,7 @@ class CrossEntropyLoss(nn.Module):
         Raises:
             TypeError: with `use_mask`, no classes are given.
         """
+        cls_score = full_precision(cls_score)
         class_weight = None if self.class_weight is None else cls_score.new_tensor(self.class_weight)
         if self.use_mask:
             if weight is None:
@@ -245,7 +253,8 @@ class CrossEntropyLoss(nn.Module):
         shared["ignore_index"] = self.ignore_index if ignore_index is None else ignore_index
         shared["avg_non_ignore"] = self.avg_non_ignore
         if not self.use_sigmoid:
+            shared["avg_class_weight"] = self.avg_class_weight
             return self.loss_weight * cross_entropy(cls_score, label, **shared)
         if self.pos_weight is not None:
-            shared["pos_weight"] = cls_score.new_tensor(self.pos_weight).expand(cls_score.shape[1])
+            shared["pos_weight"] = cls_score.new_tensor(self.pos_weight)
         return self.loss_weight * binary_cross_entropy(cls_score, label, **shared)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from visuite.cv.losses.cross_entropy import CrossEntropyLoss
+from visuite.cv.losses.reduce import AvgFactor
 from visuite.engine.registry import MODELS
 
 _MODES = ("original", "classy_vision", "multi_label")
@@ -83,8 +84,7 @@ class LabelSmoothLoss(nn.Module):
         cls_score: torch.Tensor,
         label: torch.Tensor,
         weight: torch.Tensor | None = None,
-        *,
-        avg_factor: float | torch.Tensor | None = None,
+        avg_factor: AvgFactor = None,
         reduction_override: str | None = None,
     ) -> torch.Tensor:
         """Return the loss of scores (N, C) with classes (N,) or targets (N, C).

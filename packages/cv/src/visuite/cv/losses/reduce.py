@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 REDUCTIONS = ("none", "mean", "sum")
+AvgFactor = float | torch.Tensor | None
 
 
 def check_reduction(reduction: str) -> str:
@@ -33,7 +34,7 @@ def weight_reduce_loss(
     weight: torch.Tensor | None = None,
     *,
     reduction: str = "mean",
-    avg_factor: float | torch.Tensor | None = None,
+    avg_factor: AvgFactor = None,
 ) -> torch.Tensor:
     """Weigh a loss element by element, then reduce it.
 
@@ -44,9 +45,11 @@ def weight_reduce_loss(
         avg_factor: What the sum is divided by instead of the number of elements.
 
     Raises:
-        ValueError: an `avg_factor` with the reduction `sum`.
+        ValueError: an `avg_factor` with the reduction `sum`, or more dimensions of weights than of losses.
     """
     if weight is not None:
+        if weight.ndim > loss.ndim:
+            raise ValueError(f"weights {tuple(weight.shape)} have more dimensions than losses {tuple(loss.shape)}")
         loss = loss * weight.to(loss).reshape(*weight.shape, *(1,) * (loss.ndim - weight.ndim))
     if avg_factor is None or check_reduction(reduction) == "none":
         return reduce_loss(loss, reduction)
