@@ -6,19 +6,16 @@ Shapes: P priors, G objects of one image, g objects of a chunk, A approximations
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from visuite.det.assign.result import BACKGROUND, IGNORED, AssignResult
-from visuite.det.assign.sweep import BestObjects, Claims, IoUCalculator, object_chunks, priors_in_regions
+from visuite.det.assign.sweep import BOX_IOU, BestObjects, Cfg, Claims, IoUCalculator, object_chunks, priors_in_regions
 from visuite.det.registry import TASK_UTILS
 from visuite.engine.structures import InstanceData
-
-Cfg = Mapping[str, Any]
-BOX_IOU: Cfg = {"type": "BboxOverlaps2D"}
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,19 @@ Shapes: P priors, G objects of one image, g objects of a chunk, R regions that d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import torch
 
 from visuite.engine.structures import InstanceData
 
+Cfg = Mapping[str, Any]
 #: IoU or another overlap: (boxes (M, 4), boxes (N, 4), mode='iou', is_aligned=False) -> (M, N) or (M,).
 IoUCalculator = Callable[..., torch.Tensor]
+
+#: What overlap is where nothing else is said.
+BOX_IOU: Cfg = {"type": "BboxOverlaps2D"}
 
 #: Pairs of a prior and an object that are compared at a time: 4 Mi, or 16 MiB for each float32 matrix of them.
 PAIRS_AT_ONCE = 2**22
@@ -70,8 +75,8 @@ class Claims:
         Args:
             overlaps: (g, P).
             start: The number of the first object.
-            wanted: Tells by the objects' best overlaps (g,) which of them claim anything. Those that overlap nothing never
-                do.
+            wanted: Tells by the objects' best overlaps (g,) which of them claim anything. Those that overlap nothing
+                never do.
         """
         if not overlaps.numel():
             return
