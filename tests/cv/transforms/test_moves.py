@@ -86,8 +86,9 @@ class ListOfMasks:
         moved = [imwarp(mask, matrix, out_shape[::-1], interpolation="nearest") for mask in self.masks]
         return ListOfMasks(np.stack(moved))
 
-    def translate(self, out_shape: tuple[int, int], offset: int, direction: str = "horizontal") -> ListOfMasks:
-        return ListOfMasks(np.roll(self.masks, offset, axis=2 if direction == "horizontal" else 1))
+    def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> ListOfMasks:
+        below, right = expanded_h - top - self.masks.shape[1], expanded_w - left - self.masks.shape[2]
+        return ListOfMasks(np.pad(self.masks, [(0, 0), (top, below), (left, right)]))
 
 
 def sample(box: tuple[int, int, int, int] = (12, 10, 40, 33), size: tuple[int, int] = (64, 48)) -> dict[str, Any]:
@@ -197,6 +198,26 @@ def test_flip_twice_is_nothing(direction: str, x: int, y: int, w: int, h: int) -
     assert after is not None
     for key in ("img", "gt_bboxes", "gt_keypoints", "gt_masks", "gt_seg_map"):
         assert np.array_equal(after[key], before[key])
+
+
+@pytest.mark.parametrize("name", [*TRANSFORMS, *OBLIQUE])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_homography_maps_points_as_keypoints_move(name: str, seed: int) -> None:
+    np.random.seed(seed)
+    got = (TRANSFORMS | OBLIQUE)[name](RandomFlip(1.0)(sample()))
+    before = sample()["gt_keypoints"][0, :, :2]
+    mapped = np.column_stack([before, np.ones(2)]) @ got["homography_matrix"].T
+    assert np.allclose(mapped[:, 2], 1)
+    moved, (h, w) = got["gt_keypoints"][0, :, :2], got["img_shape"]
+    clipped = name.startswith(("resize", "random-resized", "efficientnet"))
+    np.testing.assert_allclose(mapped[:, :2].clip(0, (w, h)) if clipped else mapped[:, :2], moved, atol=1e-3)
+
+
+def test_proposals_move_as_boxes_do() -> None:
+    for transform in (TRANSFORMS | OBLIQUE).values():
+        before = sample()
+        got = transform(before | {"proposals": np.repeat(before["gt_bboxes"], 2, axis=0)})
+        assert np.array_equal(got["proposals"], np.repeat(got["gt_bboxes"], 2, axis=0))
 
 
 def test_flip_swaps_sides() -> None:
@@ -309,7 +330,7 @@ def test_random_affine_drops_what_left_the_image() -> None:
     before = sample() | {"gt_bboxes": np.array([[12, 10, 40, 33], [0, 0, 5, 5]], np.float32)}
     before |= {"gt_bboxes_labels": np.array([4, 5]), "gt_ignore_flags": np.array([False, True])}
     del before["gt_masks"], before["gt_keypoints"]
-    got = RandomAffine(border=(-8, -10)).apply(before, np.array([[1.0, 0, -8], [0, 1, -6]]))
+    got = RandomAffine(border=(-10, -8)).apply(before, np.array([[1.0, 0, -8], [0, 1, -6]]))
     assert got["img_shape"] == (32, 44)
     assert got["gt_bboxes"].tolist() == [[4, 4, 32, 27]]
     assert (got["gt_bboxes_labels"].tolist(), got["gt_ignore_flags"].tolist()) == ([4], [False])

@@ -37,7 +37,7 @@ from visuite.cv.image.geometry import (
     rescale_size,
     scale_size,
 )
-from visuite.cv.image.io import ImageError, imfrombytes, imread, imwrite
+from visuite.cv.image.io import ImageError, imfrombytes, imread, imwrite, read_class_map
 from visuite.cv.image.photometric import imdenormalize, imnormalize
 from visuite.cv.image.warp import cutout, imrotate, imshear, imtranslate, imwarp
 
@@ -78,6 +78,7 @@ __all__ = [
     "imwrite",
     "lut_transform",
     "posterize",
+    "read_class_map",
     "rescale_size",
     "rgb2bgr",
     "rgb2gray",

@@ -95,6 +95,36 @@ def imfrombytes(
     return image
 
 
+def read_class_map(
+    path: str | Path, *, backend: str | None = None, backend_args: dict[str, Any] | None = None
+) -> np.ndarray:
+    """Read an image whose values are classes, not colours; of a picture with a palette, the places in the palette.
+
+    Args:
+        path: A local path or a URL.
+        backend: See `imfrombytes`; pictures with a palette are decoded by Pillow anyhow, as others give their colours.
+        backend_args: Options of the file backend.
+
+    Returns:
+        (H, W).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImageError: the file is no image, is cut, or has several values per pixel.
+    """
+    data = get(str(path), backend_args=backend_args)
+    try:
+        seg_map = _palette_indices(data)
+        if seg_map is None:
+            seg_map = imfrombytes(data, "unchanged", backend=backend)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from error
+    seg_map = seg_map[..., 0] if seg_map.ndim == 3 and seg_map.shape[2] == 1 else seg_map
+    if seg_map.ndim != 2:
+        raise ImageError(f"{path}: a map of classes has one value per pixel, this image is of shape {seg_map.shape}")
+    return seg_map.view(np.uint8) if seg_map.dtype == bool else seg_map
+
+
 def imwrite(
     img: np.ndarray,
     file_path: str | Path,
@@ -154,6 +184,19 @@ def _decode_pillow(content: bytes, flag: str) -> np.ndarray | None:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         if isinstance(error, UnidentifiedImageError):
             return None
+        raise ImageError(f"broken image: {error}") from error
+
+
+def _palette_indices(content: bytes) -> np.ndarray | None:
+    """Return the places in the palette (H, W) of an image that has one; None for other images."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as opened:
+            return np.array(opened) if opened.mode == "P" else None
+    except UnidentifiedImageError:
+        return None
+    except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"broken image: {error}") from error
 
 

@@ -1,6 +1,7 @@
 """Transforms: one dict per image in, one out."""
 
 from visuite.cv.transforms.affine import RandomAffine
+from visuite.cv.transforms.annotations import LoadAnnotations
 from visuite.cv.transforms.augment import AugmentTransform
 from visuite.cv.transforms.augment_colour import (
     AutoContrast,
@@ -23,7 +24,7 @@ from visuite.cv.transforms.efficientnet_crop import EfficientNetCenterCrop, Effi
 from visuite.cv.transforms.erasing import RandomErasing
 from visuite.cv.transforms.flip import RandomFlip
 from visuite.cv.transforms.formatting import ImageToTensor, NumpyToPIL, PILToNumpy, ToTensor, Transpose, image_to_tensor
-from visuite.cv.transforms.loading import LoadImageFromFile
+from visuite.cv.transforms.loading import LoadImageFromFile, LoadImageFromNDArray, LoadMultiChannelImageFromFiles
 from visuite.cv.transforms.moves import MaskTargets
 from visuite.cv.transforms.normalize import Normalize
 from visuite.cv.transforms.objects import keep_objects
@@ -60,7 +61,10 @@ __all__ = [
     "Invert",
     "KeyMapper",
     "Lighting",
+    "LoadAnnotations",
     "LoadImageFromFile",
+    "LoadImageFromNDArray",
+    "LoadMultiChannelImageFromFiles",
     "MaskTargets",
     "MultiScaleFlipAug",
     "Normalize",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from visuite.cv.transforms.base import RandomTransform
-from visuite.cv.transforms.moves import Numbers, clip_to
-from visuite.cv.transforms.objects import keep_objects
+from visuite.cv.transforms.moves import Numbers
+from visuite.cv.transforms.objects import drop_outside
 from visuite.cv.transforms.warp import warp_sample
 from visuite.engine.registry import TRANSFORMS
 
@@ -24,7 +24,7 @@ class RandomAffine(RandomTransform):
         max_translate_ratio: The farthest move, as a share of the result's width and height, either way.
         scaling_ratio_range: Of the factor.
         max_shear_degree: The most degrees along each axis, either way.
-        border: (h, w) added on both sides of the result; negative, it cuts a mosaic down to one image's size.
+        border: (w, h) added on both sides of the result; negative, it cuts a mosaic down to one image's size.
         border_val: What comes in from outside: one value, or one per channel.
         bbox_clip_border: Clip boxes to the image.
 
@@ -69,12 +69,10 @@ class RandomAffine(RandomTransform):
     def apply(self, results: dict[str, Any], drawn: np.ndarray) -> dict[str, Any]:
         """Map the sample, and drop the objects that left the image."""
         warp_sample(results, drawn, self._size(results), pad_val=self.border_val, clip_boxes=self.bbox_clip_border)
-        if "gt_bboxes" in results:
-            boxes = clip_to(results["gt_bboxes"], results["img_shape"])
-            keep_objects(results, (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+        drop_outside(results)
         return results
 
     def _size(self, results: dict[str, Any]) -> tuple[int, int]:
         """Return the result's (w, h)."""
         h, w = results["img"].shape[:2]
-        return w + 2 * self.border[1], h + 2 * self.border[0]
+        return w + 2 * self.border[0], h + 2 * self.border[1]

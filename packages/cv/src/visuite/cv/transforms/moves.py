@@ -3,10 +3,13 @@
 Keys moved, where a sample has them:
     img            (H, W) or (H, W, C)
     gt_bboxes      (N, 4) float, x1 y1 x2 y2 in pixels, the right and lower edge being outside
+    proposals      (M, 4) float, likewise
     gt_keypoints   (N, K, 2) or (N, K, 3), x y and visibility
     gt_masks       (N, H, W), or an object with the methods of `MaskTargets`
     gt_seg_map     (H, W), and what else `seg_fields` names
-`img_shape` (h, w) follows the image. Arrays are replaced, never written to, for samples may share them.
+`img_shape` (h, w) follows the image, and `homography_matrix` (3, 3) maps points of the loaded image to where they are
+now. Points have their origin at the corner of the first pixel, whose middle is at (.5, .5). Arrays are replaced, never
+written to, for samples may share them.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ class MaskTargets(Protocol):
     def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> MaskTargets:
         """Pad at the right and the bottom to (h, w)."""
 
-    def translate(self, out_shape: tuple[int, int], offset: int, direction: str = "horizontal") -> MaskTargets:
-        """Shift by `offset` pixels to the right, or down when `vertical`."""
+    def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> MaskTargets:
+        """Put the masks onto an empty canvas (expanded_h, expanded_w), their corner at (left, top) >= 0."""
 
 
 def flip_sample(results: Sample, direction: str) -> None:
@@ -47,14 +50,13 @@ def flip_sample(results: Sample, direction: str) -> None:
     results["img"] = np.ascontiguousarray(imflip(results["img"], direction))
     for key in seg_keys(results):
         results[key] = np.ascontiguousarray(imflip(results[key], direction))
-    if "gt_bboxes" in results:
-        results["gt_bboxes"] = flip_boxes(results["gt_bboxes"], (h, w), direction)
+    for key in box_keys(results):
+        results[key] = flip_boxes(results[key], (h, w), direction)
+    turned = np.array([direction != "vertical", direction != "horizontal"])
+    record_homography(results, np.where(turned, -1.0, 1.0), turned * (w, h))
     if "gt_keypoints" in results:
         points = results["gt_keypoints"].copy()
-        if direction != "vertical":
-            points[..., 0] = w - points[..., 0]
-        if direction != "horizontal":
-            points[..., 1] = h - points[..., 1]
+        points[..., :2] = np.where(turned, np.array([w, h]) - points[..., :2], points[..., :2])
         results["gt_keypoints"] = points
     masks = results.get("gt_masks")
     if isinstance(masks, np.ndarray):
@@ -88,9 +90,10 @@ def resize_sample(
     for key in seg_keys(results):
         results[key] = imresize(results[key], size, interpolation="nearest", backend=backend)
     factors = np.array([fx, fy], np.float32)
-    if "gt_bboxes" in results:
-        boxes = results["gt_bboxes"] * np.tile(factors, 2)
-        results["gt_bboxes"] = clip_to(boxes, results["img_shape"]) if clip_boxes else boxes
+    record_homography(results, factors, np.zeros(2))
+    for key in box_keys(results):
+        boxes = results[key] * np.tile(factors, 2)
+        results[key] = clip_to(boxes, results["img_shape"]) if clip_boxes else boxes
     if "gt_keypoints" in results:
         points = results["gt_keypoints"].copy()
         points[..., :2] *= factors
@@ -111,8 +114,8 @@ def crop_sample(results: Sample, window: tuple[int, int, int, int], *, clip_boxe
     for key in seg_keys(results):
         results[key] = results[key][y1:y2, x1:x2]
     _shift_points(results, -x1, -y1)
-    if "gt_bboxes" in results and clip_boxes:
-        results["gt_bboxes"] = clip_to(results["gt_bboxes"], results["img_shape"])
+    for key in box_keys(results) if clip_boxes else ():
+        results[key] = clip_to(results[key], results["img_shape"])
     if "gt_keypoints" in results and results["gt_keypoints"].shape[-1] > 2:
         results["gt_keypoints"] = hide_outside(results["gt_keypoints"], results["img_shape"])
     masks = results.get("gt_masks")
@@ -128,9 +131,10 @@ def pad_sample(
     *,
     pad_val: Numbers = 0,
     seg_pad_val: Numbers = 255,
+    mask_pad_val: int = 0,
     padding_mode: str = "constant",
 ) -> None:
-    """Pad by (left, top, right, bottom); masks get zeros."""
+    """Pad by (left, top, right, bottom)."""
     left, top, right, bottom = padding
     results["img"] = impad(results["img"], padding=padding, pad_val=pad_val, padding_mode=padding_mode)
     h, w = results["img_shape"] = results["img"].shape[:2]
@@ -139,11 +143,16 @@ def pad_sample(
     _shift_points(results, left, top)
     masks = results.get("gt_masks")
     if isinstance(masks, np.ndarray):
-        results["gt_masks"] = np.pad(masks, [(0, 0), (top, bottom), (left, right)])
+        widths = [(0, 0), (top, bottom), (left, right)]
+        results["gt_masks"] = np.pad(masks, widths, constant_values=mask_pad_val)
     elif masks is not None:
-        masks = masks.pad((h, w))
-        masks = masks.translate((h, w), left, "horizontal") if left else masks
-        results["gt_masks"] = masks.translate((h, w), top, "vertical") if top else masks
+        at_ends = not left and not top
+        results["gt_masks"] = masks.pad((h, w), mask_pad_val) if at_ends else masks.expand(h, w, top, left)
+
+
+def box_keys(results: Sample) -> list[str]:
+    """Return the keys of arrays of boxes."""
+    return [key for key in ("gt_bboxes", "proposals") if isinstance(results.get(key), np.ndarray)]
 
 
 def seg_keys(results: Sample) -> list[str]:
@@ -162,8 +171,9 @@ def clip_to(values: np.ndarray, shape: tuple[int, int], columns: int = 4) -> np.
 
 def _shift_points(results: Sample, dx: int, dy: int) -> None:
     shift = np.array([dx, dy], np.float32)
-    if "gt_bboxes" in results:
-        results["gt_bboxes"] = results["gt_bboxes"] + np.tile(shift, 2)
+    record_homography(results, np.ones(2), shift)
+    for key in box_keys(results):
+        results[key] = results[key] + np.tile(shift, 2)
     if "gt_keypoints" in results:
         points = results["gt_keypoints"].copy()
         points[..., :2] += shift
@@ -177,3 +187,12 @@ def hide_outside(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     hidden = points.copy()
     hidden[..., 2] = np.where(outside, 0, points[..., 2])
     return hidden
+
+
+def record_homography(results: Sample, linear: np.ndarray, shift: np.ndarray) -> None:
+    """Note that points (x, y) moved: by factors (2,) or a matrix (2, 2), then by a shift (2,)."""
+    matrix = np.eye(3, dtype=np.float32)
+    matrix[:2, :2] = np.diag(linear) if linear.ndim == 1 else linear
+    matrix[:2, 2] = shift
+    before = results.get("homography_matrix")
+    results["homography_matrix"] = matrix if before is None else matrix @ before

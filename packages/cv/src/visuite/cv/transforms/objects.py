@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from visuite.cv.transforms.moves import clip_to
 
 #: The keys that hold one entry for each object.
 OBJECT_KEYS = ("gt_bboxes", "gt_bboxes_labels", "gt_ignore_flags", "gt_masks", "gt_keypoints", "gt_instances_ids")
@@ -20,3 +23,25 @@ def keep_objects(results: dict[str, Any], keep: np.ndarray) -> None:
     for key in OBJECT_KEYS:
         if results.get(key) is not None:
             results[key] = results[key][keep]
+
+
+def drop_outside(results: dict[str, Any]) -> None:
+    """Drop the objects of whose boxes nothing lies inside the image."""
+    if "gt_bboxes" in results:
+        boxes = clip_to(results["gt_bboxes"], results["img_shape"])
+        keep_objects(results, (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1]))
+
+
+def join_objects(results: dict[str, Any], others: Sequence[dict[str, Any]]) -> None:
+    """Add the objects of other samples, whose images are of the same size, behind a sample's own.
+
+    Raises:
+        KeyError: another sample lacks what this one tells of its objects.
+    """
+    for key in OBJECT_KEYS:
+        if results.get(key) is None:
+            continue
+        if any(other.get(key) is None for other in others):
+            raise KeyError(f"images whose objects shall be joined have {key!r}, all but one: load them in the same way")
+        parts = [results[key], *(other[key] for other in others)]
+        results[key] = np.concatenate(parts) if isinstance(parts[0], np.ndarray) else type(parts[0]).cat(parts)

@@ -17,7 +17,7 @@ class Pad(BaseTransform):
         size: (w, h) to reach.
         size_divisor: Make both edges multiples of it; after `pad_to_square` too.
         pad_to_square: Pad the shorter edge to the longer.
-        pad_val: A value (or one per channel) for the image, or `dict(img=0, seg=255)`.
+        pad_val: A value (or one per channel) for the image, or `dict(img=0, masks=0, seg=255)`.
         padding_mode: `constant`, `edge`, `reflect` or `symmetric`.
 
     Raises:
@@ -38,7 +38,8 @@ class Pad(BaseTransform):
         self.size = None if size is None else (size[0], size[1])
         self.size_divisor = size_divisor
         self.pad_to_square = pad_to_square
-        self.pad_val = {"img": 0, "seg": 255, **(pad_val if isinstance(pad_val, dict) else {"img": pad_val})}
+        given = pad_val if isinstance(pad_val, dict) else {"img": pad_val}
+        self.pad_val: dict[str, Any] = {"img": 0, "masks": 0, "seg": 255, **given}
         self.padding_mode = padding_mode
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Pad(BaseTransform):
             (0, 0, max(to_w - w, 0), max(to_h - h, 0)),
             pad_val=self.pad_val["img"],
             seg_pad_val=self.pad_val["seg"],
+            mask_pad_val=self.pad_val["masks"],
             padding_mode=self.padding_mode,
         )
         results["pad_shape"] = results["img"].shape

@@ -8,7 +8,15 @@ import numpy as np
 
 from visuite.cv.image import imwarp
 from visuite.cv.image.warp import warp_points
-from visuite.cv.transforms.moves import Numbers, Sample, clip_to, hide_outside, seg_keys
+from visuite.cv.transforms.moves import (
+    Numbers,
+    Sample,
+    box_keys,
+    clip_to,
+    hide_outside,
+    record_homography,
+    seg_keys,
+)
 
 
 def warp_sample(
@@ -36,18 +44,27 @@ def warp_sample(
     h, w = results["img"].shape[:2]
     size = size or (w, h)
     results["img"] = imwarp(results["img"], matrix, size, interpolation=interpolation, border_value=pad_val)
-    shape = results["img_shape"] = results["img"].shape[:2]
+    results["img_shape"] = results["img"].shape[:2]
     for key in seg_keys(results):
         results[key] = imwarp(results[key], matrix, size, interpolation="nearest", border_value=seg_pad_val)
-    if "gt_bboxes" in results:
-        boxes = warp_boxes(results["gt_bboxes"], matrix)
-        results["gt_bboxes"] = clip_to(boxes, shape) if clip_boxes else boxes
+    warp_objects(results, matrix, size, clip_boxes=clip_boxes)
+
+
+def warp_objects(
+    results: dict[str, Any], matrix: np.ndarray, size: tuple[int, int], *, clip_boxes: bool = True
+) -> None:
+    """Map what belongs to the image's objects into an image of size (w, h); arguments as of `warp_sample`."""
+    shape = (size[1], size[0])
+    for key in box_keys(results):
+        boxes = warp_boxes(results[key], matrix)
+        results[key] = clip_to(boxes, shape) if clip_boxes else boxes
     if "gt_keypoints" in results:
         points = results["gt_keypoints"].copy()
         points[..., :2] = warp_points(points[..., :2], matrix)
         results["gt_keypoints"] = hide_outside(points, shape) if points.shape[-1] > 2 else points
     if results.get("gt_masks") is not None:
         results["gt_masks"] = _warp_masks(results["gt_masks"], matrix, size)
+    record_homography(results, matrix[:, :2], warp_points(np.zeros(2), matrix))
 
 
 def warp_boxes(boxes: np.ndarray, matrix: np.ndarray) -> np.ndarray:
