@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,21 @@ def default_scope() -> Iterator[None]:
     before = list(DefaultScope._current)
     yield
     DefaultScope._current[:] = before
+
+
+@pytest.fixture(scope="session")
+def public_data(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a public data set, unpacked from its archive; the test is skipped where there is none."""
+
+    def folder(name: str) -> Path:
+        places = [Path(os.environ.get("VISUITE_DATA", ROOT / "data")), *sorted(ROOT.parent.glob("*/data"))]
+        found = [place / f"{name}.zip" for place in places if (place / f"{name}.zip").exists()]
+        if not found:
+            pytest.skip(f"there is no {name}.zip in {places[0]} (VISUITE_DATA names another folder)")
+        unpacked = tmp_path_factory.getbasetemp() / "public_data"
+        if not (unpacked / name).exists():
+            with zipfile.ZipFile(found[0]) as archive:
+                archive.extractall(unpacked)
+        return unpacked / name
+
+    return folder
