@@ -1,6 +1,6 @@
 """The masks of point-wise spatial attention (Zhao et al., PSANet, ECCV 2018).
 
-Shapes: B images, H rows, W columns; a mask of h x w cells, both odd, around each pixel.
+Shapes: B images, H rows, W columns; a mask of h x w cells around each pixel, whose cell is (h - 1) // 2, (w - 1) // 2.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def psa_mask(input: torch.Tensor, psa_type: str, mask_size: int | tuple[int, int
         (B, H * W, H, W).
 
     Raises:
-        ValueError: an unknown type, an even mask, or channels that are not h * w.
+        ValueError: an unknown type, or channels that are not h * w.
     """
     height, width = _check(psa_type, mask_size)
     if input.ndim != 4 or input.shape[1] != height * width:
@@ -44,20 +44,17 @@ def psa_mask(input: torch.Tensor, psa_type: str, mask_size: int | tuple[int, int
 
 
 def _check(psa_type: str, mask_size: int | tuple[int, int]) -> tuple[int, int]:
-    height, width = _pair(mask_size)
     if psa_type not in PSA_TYPES:
         raise ValueError(f"psa_type {psa_type!r} is none of {PSA_TYPES}")
-    if height % 2 == 0 or width % 2 == 0:
-        raise ValueError(f"mask_size is odd both ways, so that a mask has a centre, not {(height, width)}")
-    return height, width
+    return _pair(mask_size)
 
 
 def _cells(rows: int, columns: int, height: int, width: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Tell for each pair (seen pixel, pixel with a mask) the mask's cell, and whether there is one: (H * W, H * W)."""
     row = torch.arange(rows, device=device)
     column = torch.arange(columns, device=device)
-    down = (row[:, None] - row + height // 2)[:, None, :, None]
-    right = (column[:, None] - column + width // 2)[None, :, None, :]
+    down = (row[:, None] - row + (height - 1) // 2)[:, None, :, None]
+    right = (column[:, None] - column + (width - 1) // 2)[None, :, None, :]
     inside = (down >= 0) & (down < height) & (right >= 0) & (right < width)
     cell = torch.where(inside, down * width + right, 0)
     shape = (rows * columns, rows * columns)
@@ -70,10 +67,10 @@ class PSAMask(nn.Module):
 
     Args:
         psa_type: `collect` or `distribute`.
-        mask_size: (h, w), both odd.
+        mask_size: (h, w).
 
     Raises:
-        ValueError: an unknown type, or an even mask.
+        ValueError: an unknown type.
     """
 
     def __init__(self, psa_type: str, mask_size: int | tuple[int, int]) -> None:
