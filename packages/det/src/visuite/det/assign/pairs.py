@@ -1,5 +1,4 @@
-"""Assigning from a list of candidates, pairs of a prior and an object, which is short where a matrix of both would be
-large.
+"""Assigning from pairs of a prior and an object, few where a matrix of both would be large.
 
 Shapes: P priors, V of them, G objects of one image, g objects of a chunk, M pairs.
 """

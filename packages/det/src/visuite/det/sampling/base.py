@@ -22,6 +22,12 @@ def random_choice(gallery: torch.Tensor, num: int) -> torch.Tensor:
     return gallery[torch.randperm(len(gallery), device=gallery.device)[:num]]
 
 
+def top_up(chosen: torch.Tensor, gallery: torch.Tensor, num: int) -> torch.Tensor:
+    """Add elements of a gallery (N,) to those chosen of it, by chance, until there are `num`, or all."""
+    left = gallery[~torch.isin(gallery, chosen)]
+    return torch.cat((chosen, random_choice(left, num - len(chosen))))
+
+
 class BaseSampler(ABC):
     """Choose a number of priors, a part of them belonging to objects.
 
