@@ -9,26 +9,25 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
+import torch.nn.functional as F
 
+from visuite.cv.ops import full_precision
 from visuite.det.assign import AssignResult
 from visuite.det.registry import TASK_UTILS
 from visuite.det.sampling.base import BaseSampler
 
 
-class ProposalJudge(Protocol):
-    """A head that tells what each proposal costs."""
+class RegionHead(Protocol):
+    """What is asked of a head of regions, or of one stage of a cascade.
 
-    def proposal_losses(
-        self, feats: Sequence[torch.Tensor], boxes: torch.Tensor, labels: torch.Tensor | None, key: str
-    ) -> torch.Tensor:
-        """Return the loss (N,) called `key` of boxes (N, 4) of one image, labels (N,) being None for background.
+    Attributes:
+        bbox_head: Its box head, with `num_classes` and the loss that counts.
+    """
 
-        Args:
-            feats: (1, C, h, w) of each level.
-            boxes: (N, 4).
-            labels: (N,), or None where all are background.
-            key: The name of the loss, `loss_cls`.
-        """
+    bbox_head: Any
+
+    def bbox_forward(self, x: Sequence[torch.Tensor], rois: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return the scores (N, K + 1) of regions (N, 5), before anything else."""
 
 
 @TASK_UTILS.register_module()
@@ -38,20 +37,20 @@ class OHEMSampler(BaseSampler):
     Args:
         num: How many priors to choose.
         pos_fraction: The part of them that may belong to objects.
-        context: The head that the sampler works for, a `ProposalJudge`.
+        context: The head that the sampler works for, a `RegionHead`.
         neg_pos_ub: Background priors to each of an object at most; less than 0: any number.
         add_gt_as_proposals: Put the objects' own boxes before the priors.
-        loss_key: Which loss of the head counts.
+        loss_key: Which loss of the box head counts.
     """
 
-    context: ProposalJudge
+    context: RegionHead
 
     def __init__(
         self,
         num: int,
         pos_fraction: float,
         *,
-        context: ProposalJudge,
+        context: RegionHead,
         neg_pos_ub: float = -1,
         add_gt_as_proposals: bool = True,
         loss_key: str = "loss_cls",
@@ -80,6 +79,11 @@ class OHEMSampler(BaseSampler):
     ) -> torch.Tensor:
         if len(inds) <= num:
             return inds
+        head = self.context.bbox_head
+        if labels is None:
+            labels = torch.full_like(inds, head.num_classes)
         with torch.no_grad():
-            losses = self.context.proposal_losses(feats, priors[inds], labels, self.loss_key)
-        return inds[losses.topk(num).indices]
+            rois = F.pad(priors[inds], (1, 0))  # of image 0, the only one
+            scores = full_precision(self.context.bbox_forward(feats, rois)[0])
+            losses = getattr(head, self.loss_key)(scores, labels, reduction_override="none")
+        return inds[losses.reshape(len(inds), -1).sum(dim=1).topk(num).indices]
