@@ -1,16 +1,31 @@
 """Object detection and instance segmentation. Importing it fills the registries of scope `det`."""
 
-from visuite.det import assign, boxes, datasets, defaults, detectors, heads, registry, roi_heads, sampling, structures
+from visuite.det import (
+    assign,
+    batch_augments,
+    boxes,
+    datasets,
+    defaults,
+    detectors,
+    heads,
+    preprocessor,
+    registry,
+    roi_heads,
+    sampling,
+    structures,
+)
 from visuite.det.version import __version__
 
 __all__ = [
     "__version__",
     "assign",
+    "batch_augments",
     "boxes",
     "datasets",
     "defaults",
     "detectors",
     "heads",
+    "preprocessor",
     "registry",
     "roi_heads",
     "sampling",
