@@ -17,13 +17,12 @@ from torch import nn
 
 from visuite.engine.model import (
     CheckpointError,
-    checkpoint_io,
+    checkpoint_files,
     find_state_dict,
     get_state_dict,
     load_checkpoint,
     load_state_dict,
     read_checkpoint,
-    register_checkpoint_resolver,
     revise_keys,
     weights_to_cpu,
 )
@@ -213,28 +212,6 @@ def test_safetensors(tmp_path) -> None:
         read_checkpoint(tmp_path / "bad.safetensors")
 
 
-def test_resolvers_find_names(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(checkpoint_io, "_resolvers", {})
-    torch.save({"w": torch.ones(2)}, tmp_path / "w.pth")
-    register_checkpoint_resolver("zoo://", lambda name: tmp_path / f"{name.removeprefix('zoo://')}.pth")
-    register_checkpoint_resolver("zoo://made/", lambda name: {"state_dict": {"made": torch.ones(1)}})
-    register_checkpoint_resolver("old://", lambda name: name.replace("old://", "zoo://"))
-    register_checkpoint_resolver("loop://", lambda name: name)
-    assert read_checkpoint("old://w")["w"].tolist() == [1, 1]
-    assert "made" in read_checkpoint("zoo://made/x")["state_dict"]
-    with pytest.raises(CheckpointError, match="circle"):
-        read_checkpoint("loop://x")
-
-
-def test_a_download_that_fails_says_where_to_put_the_file(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(CheckpointError, match=r"cannot download.*put the file at .*weights\.pth"):
-        read_checkpoint("http://127.0.0.1:9/weights.pth")
-    (tmp_path / "hub" / "checkpoints").mkdir(parents=True, exist_ok=True)
-    torch.save({"w": torch.ones(1)}, tmp_path / "hub" / "checkpoints" / "weights.pth")
-    assert read_checkpoint("http://127.0.0.1:9/weights.pth")["w"] == 1
-
-
 # ---------------------------------------------------------------------- weights
 
 
@@ -329,5 +306,5 @@ def test_weights_come_out_under_plain_names() -> None:
 def test_a_buffer_is_read_like_a_file(monkeypatch) -> None:
     buffer = io.BytesIO()
     torch.save({"w": torch.ones(1), "n": np.arange(2)}, buffer)
-    monkeypatch.setattr(checkpoint_io, "get", lambda name: buffer.getvalue())
+    monkeypatch.setattr(checkpoint_files, "get", lambda name: buffer.getvalue())
     assert read_checkpoint("memory://w.pth")["n"].tolist() == [0, 1]

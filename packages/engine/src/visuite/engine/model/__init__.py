@@ -16,13 +16,14 @@ from visuite.engine.model.checkpoint_io import (
     load_checkpoint,
     load_state_dict,
     read_checkpoint,
-    register_checkpoint_resolver,
     revise_keys,
     weights_to_cpu,
 )
+from visuite.engine.model.checkpoint_names import register_checkpoint_resolver
 from visuite.engine.model.data_preprocessor import BaseDataPreprocessor, ImgDataPreprocessor
 from visuite.engine.model.distributed import MMDistributedDataParallel, detect_anomalous_params
 from visuite.engine.model.init_journal import update_init_info
+from visuite.engine.model.key_maps import Conversion, KeyMap, convert_state_dict, register_key_map
 from visuite.engine.model.load_report import CheckpointError, LoadReport
 from visuite.engine.model.sync_batchnorm import convert_sync_batchnorm, revert_sync_batchnorm
 from visuite.engine.model.tta import BaseTTAModel
@@ -58,10 +59,12 @@ __all__ = [
     "Caffe2XavierInit",
     "CheckpointError",
     "ConstantInit",
+    "Conversion",
     "ExpMomentumEMA",
     "ExponentialMovingAverage",
     "ImgDataPreprocessor",
     "KaimingInit",
+    "KeyMap",
     "LoadReport",
     "MMDistributedDataParallel",
     "ModuleDict",
@@ -77,6 +80,7 @@ __all__ = [
     "bias_init_with_prob",
     "caffe2_xavier_init",
     "constant_init",
+    "convert_state_dict",
     "convert_sync_batchnorm",
     "detect_anomalous_params",
     "find_state_dict",
@@ -91,6 +95,7 @@ __all__ = [
     "parse_losses",
     "read_checkpoint",
     "register_checkpoint_resolver",
+    "register_key_map",
     "revert_sync_batchnorm",
     "revise_keys",
     "stack_batch",

@@ -3,45 +3,33 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import pickle
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from visuite.engine.fileio import get
 from visuite.engine.logging import print_log
+from visuite.engine.model.checkpoint_files import PublishedFile, open_checkpoint
+from visuite.engine.model.checkpoint_names import resolve_checkpoint
+from visuite.engine.model.key_maps import convert_state_dict, known_sources
 from visuite.engine.model.load_report import CheckpointError, LoadReport, load_into
 from visuite.engine.model.safe_pickle import named_globals, substitutes_for, unknown_globals
-from visuite.engine.model.wrapping import plain_names
-from visuite.engine.registry.scope import import_root_packages
-from visuite.engine.utils.text import nearest
-
-#: What a resolver makes of a name: another name, a local path, or the checkpoint itself.
-Resolver = Callable[[str], "str | os.PathLike[str] | dict[str, Any]"]
-
-_resolvers: dict[str, Resolver] = {}
-
-
-def register_checkpoint_resolver(prefix: str, resolver: Resolver) -> None:
-    """Say where checkpoint names that begin with `prefix` (`'torchvision://'`) are found.
-
-    Args:
-        prefix: The beginning of the name, with `://` where it is a scheme.
-        resolver: Called with the whole name; returns another name, a path, or the checkpoint.
-    """
-    _resolvers[prefix] = resolver
-
+from visuite.engine.model.wrapping import plain_names, unwrap_model
 
 # ---------------------------------------------------------------------- reading
 
 
-def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> dict[str, Any]:
+def read_checkpoint(
+    path: str | os.PathLike[str], map_location: Any = "cpu", mirror: str | os.PathLike[str] | None = None
+) -> dict[str, Any]:
     """Read a checkpoint file: torch's formats, or safetensors.
 
     Files of OpenMMLab hold, beside tensors, objects of packages that need not be installed (message hub,
@@ -51,87 +39,22 @@ def read_checkpoint(path: str | os.PathLike[str], map_location: Any = "cpu") -> 
     Args:
         path: A local file, a URL, or a name that a registered resolver knows (`torchvision://resnet50`).
         map_location: The device for the tensors; as for `torch.load`.
+        mirror: A folder or URL that has the files of such names and URLs; by default `$VISUITE_CHECKPOINTS`.
 
     Raises:
         CheckpointError: the file cannot be had, is damaged, or names something that could run code.
     """
-    found = _resolve(str(path))
+    found = resolve_checkpoint(str(path))
     if isinstance(found, Mapping):
         return dict(found)
-    name = str(found)
+    name = found.name if isinstance(found, PublishedFile) else str(found)
+    file = open_checkpoint(found, mirror)
     if name.endswith(".safetensors"):
-        return {"state_dict": _read_safetensors(_fetch(name), map_location)}
-    checkpoint = _read_torch(_fetch(name), name, map_location)
+        return {"state_dict": _read_safetensors(file, map_location)}
+    checkpoint = _read_torch(file, name, map_location)
     if not isinstance(checkpoint, Mapping):
         raise CheckpointError(f"{name}: a checkpoint is a dict, this file holds a {type(checkpoint).__name__}")
     return checkpoint  # type: ignore[return-value]
-
-
-def _resolve(name: str) -> Any:
-    """Follow resolvers until the name is a file, a plain URL, or a checkpoint itself."""
-    for _ in range(8):
-        resolver = _find_resolver(name)
-        if resolver is None:
-            return name
-        found = resolver(name)
-        if isinstance(found, Mapping):
-            return found
-        name = str(found)
-    raise CheckpointError(f"checkpoint {name!r}: its resolvers send it in a circle")
-
-
-def _find_resolver(name: str) -> Resolver | None:
-    matching = [prefix for prefix in _resolvers if name.startswith(prefix)]
-    if not matching and _scheme(name) in ("torchvision", "open-mmlab", "openmmlab", "mmcls", "jhu"):
-        import_root_packages()  # visuite.cv knows the model zoos
-        matching = [prefix for prefix in _resolvers if name.startswith(prefix)]
-        if not matching:
-            raise CheckpointError(f"nothing installed knows where {name!r} is: pip install visuite-cv, or give a file")
-    return _resolvers[max(matching, key=len)] if matching else None
-
-
-def _scheme(name: str) -> str:
-    return name.partition("://")[0] if "://" in name else ""
-
-
-def _fetch(name: str) -> Path | io.BytesIO:
-    """Return a local path, or the bytes of what lies elsewhere."""
-    scheme = _scheme(name)
-    if scheme in ("http", "https"):
-        return _download(name)
-    if scheme and scheme != "file":
-        try:
-            return io.BytesIO(get(name))
-        except Exception as error:
-            raise CheckpointError(f"cannot read checkpoint {name!r}: {type(error).__name__}: {error}") from error
-    path = Path(name.removeprefix("file://")).expanduser()
-    if not path.is_file():
-        raise CheckpointError(f"no such checkpoint file: {str(path)!r}{_neighbours(path)}")
-    return path
-
-
-def _neighbours(path: Path) -> str:
-    """Return `'; the folder has ...'` with the nearest names, or say that there is no folder."""
-    if not path.parent.is_dir():
-        return f"; there is no folder {str(path.parent)!r}"
-    near = nearest(path.name, [one.name for one in path.parent.iterdir()])
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def _download(url: str) -> Path:
-    """Return torch's cached copy of a file on the web, fetching it first where there is none."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    target = folder / url.partition("?")[0].rpartition("/")[2]
-    if not target.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        print_log(f"downloading {url} to {target}", logger="current")
-        try:
-            torch.hub.download_url_to_file(url, str(target), progress=False)
-        except Exception as error:
-            raise CheckpointError(
-                f"cannot download checkpoint {url!r} ({type(error).__name__}: {error}); put the file at {str(target)!r}"
-            ) from error
-    return target
 
 
 def _read_safetensors(source: Path | io.BytesIO, map_location: Any) -> dict[str, Tensor]:
@@ -246,25 +169,39 @@ def _like(state: Mapping[str, Any], items: Iterable[tuple[str, Any]]) -> Ordered
 
 
 def load_state_dict(
-    module: nn.Module, state_dict: Mapping[str, Tensor], strict: bool = False, logger: Any = None
+    module: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    strict: bool = False,
+    logger: Any = None,
+    key_map: str | None = None,
 ) -> LoadReport:
-    """Put weights into a module and tell in a few lines what did not fit.
+    """Put weights into a module and tell in a few lines what was mapped, and what did not fit.
 
     Args:
         module: Where they go; a wrapper such as DDP is looked through.
         state_dict: The weights.
         strict: Raise unless every weight fits and none is missing.
-        logger: Where the summary of a partial fit goes; the current logger by default.
+        logger: Where the summary goes, unless all fits as it is; the current logger by default.
+        key_map: As for `convert_state_dict`.
 
     Raises:
         CheckpointError: `strict` and something does not fit, or nothing at all fits.
     """
-    report = load_into(module, state_dict)
-    if not report.complete:
-        if strict or not report.loaded:
-            raise CheckpointError(str(report))
-        print_log(str(report), logger=logger or "current", level=30)
+    converted = convert_state_dict(unwrap_model(module), state_dict, key_map)
+    report = load_into(module, converted.state_dict)
+    report = replace(report, sources=converted.sources, left_out=converted.left_out)
+    if not report.complete and (strict or not report.loaded):
+        raise CheckpointError(f"{report}{_other_names(module) if not report.loaded else ''}")
+    if not report.complete or report.sources:
+        level = logging.INFO if report.complete else logging.WARNING
+        print_log(str(report), logger=logger or "current", level=level)
     return report
+
+
+def _other_names(module: nn.Module) -> str:
+    """Return a line that says whose names the module would have understood."""
+    sources = known_sources(unwrap_model(module))
+    return f"\n  names also understood: those of {', '.join(sources)}" if sources else ""
 
 
 def load_checkpoint(
@@ -274,6 +211,8 @@ def load_checkpoint(
     strict: bool = False,
     logger: Any = None,
     revise_keys: Iterable[tuple[str, str]] = ((r"^module\.", ""),),
+    key_map: str | None = None,
+    mirror: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """Read a checkpoint, put its weights into a model and return it.
 
@@ -282,15 +221,17 @@ def load_checkpoint(
         filename: As for `read_checkpoint`.
         map_location: As for `torch.load`.
         strict: Raise unless every weight fits and none is missing.
-        logger: Where the summary of a partial fit goes.
+        logger: Where the summary goes, unless all fits as it is.
         revise_keys: Renaming rules, as for the function of that name.
+        key_map: As for `convert_state_dict`.
+        mirror: As for `read_checkpoint`.
 
     Raises:
         CheckpointError: the file cannot be had or read, or its weights do not fit.
     """
-    checkpoint = read_checkpoint(filename, map_location)
+    checkpoint = read_checkpoint(filename, map_location, mirror)
     try:
-        load_state_dict(model, _revised(find_state_dict(checkpoint), revise_keys), strict, logger)
+        load_state_dict(model, _revised(find_state_dict(checkpoint), revise_keys), strict, logger, key_map)
     except CheckpointError as error:
         raise CheckpointError(f"{filename}: {error}") from None
     return checkpoint

@@ -28,20 +28,28 @@ class LoadReport:
         missing: Names that the module has and the checkpoint lacks.
         unexpected: Names that the checkpoint has and the module lacks.
         mismatched: (name, shape in the checkpoint, shape in the module) of those left as they were.
+        sources: Whose names were mapped to those of the module.
+        left_out: Names of weights that were known to have no place in the module, such as those of a classifier.
     """
 
     loaded: int = 0
     missing: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     mismatched: list[tuple[str, tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
-        """Whether everything fits."""
+        """Whether everything fits that was not left out."""
         return not (self.missing or self.unexpected or self.mismatched)
 
     def __str__(self) -> str:
         lines = [f"{self.loaded} weights loaded, {self._counts()}"]
+        if self.sources:
+            lines.append(f"  names mapped: those of {' and of '.join(self.sources)}")
+        if self.left_out:
+            lines.append(f"  left out: {_first(self.left_out, len(self.left_out))}")
         if self.mismatched:
             shapes = (f"{name} {list(theirs)} in the file, {list(ours)} here" for name, theirs, ours in self.mismatched)
             lines.append(f"  other shape: {_first(shapes, len(self.mismatched))}")

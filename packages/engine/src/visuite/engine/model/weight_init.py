@@ -228,20 +228,30 @@ class PretrainedInit:
         checkpoint: As for `read_checkpoint`: a file, a URL, `torchvision://resnet50`.
         prefix: Take only what is below this module of the checkpoint (`'backbone.'`).
         map_location: The device to read to, the CPU by default.
+        key_map: Whose names the weights bear, where that is not seen from them; as for `convert_state_dict`.
+        mirror: A folder or URL that has published files; as for `read_checkpoint`.
 
     Raises:
         CheckpointError: the file cannot be had, or nothing of it fits.
     """
 
-    def __init__(self, checkpoint: str, prefix: str | None = None, map_location: Any = None) -> None:
+    def __init__(
+        self,
+        checkpoint: str,
+        prefix: str | None = None,
+        map_location: Any = None,
+        key_map: str | None = None,
+        mirror: str | None = None,
+    ) -> None:
         self.checkpoint, self.prefix, self.map_location = checkpoint, prefix, map_location
+        self.key_map, self.mirror = key_map, mirror
 
     def __call__(self, module: nn.Module) -> None:
         """Load the weights; those that the checkpoint lacks stay as they are, with a warning."""
         try:
-            content = read_checkpoint(self.checkpoint, self.map_location or "cpu")
+            content = read_checkpoint(self.checkpoint, self.map_location or "cpu", self.mirror)
             state = find_state_dict(content, prefix=self.prefix)
-            load_state_dict(module, state, strict=False)
+            load_state_dict(module, state, strict=False, key_map=self.key_map)
         except CheckpointError as error:
             name = type(module).__name__
             raise CheckpointError(f"pretrained weights of {name} ({self.checkpoint}): {error}") from None
