@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from visuite.cls.registry import MODELS, TRANSFORMS
-from visuite.cv.backbones import MobileNetV2, RegNet, ResNet, ResNet_CIFAR, SwinTransformer
+from visuite.cv.backbones import MobileNetV2, RegNet, Res2Net, ResNeSt, ResNet, ResNet_CIFAR, SwinTransformer
 from visuite.cv.transforms import RandomCrop
 
 _RESNET: dict[str, Any] = {"out_indices": (3,), "stem_channels": 64, "norm_eval": False, "key_style": "cls"}
@@ -17,6 +17,8 @@ MODELS.register_defaults(ResNet, "ResNeXt", **_RESNET, groups=32, width_per_grou
 MODELS.register_defaults(ResNet, "SEResNet", **_RESNET, se_ratio=16)
 MODELS.register_defaults(ResNet, "SEResNeXt", **_RESNET, se_ratio=16, groups=32, width_per_group=4)
 MODELS.register_defaults(ResNet_CIFAR, **_RESNET)
+MODELS.register_defaults(ResNeSt, **_RESNET)
+MODELS.register_defaults(Res2Net, **_RESNET, deep_stem=False, avg_down=False)
 MODELS.register_defaults(RegNet, out_indices=(3,))
 MODELS.register_defaults(MobileNetV2, out_indices=(7,))
 MODELS.register_defaults(SwinTransformer, out_indices=(3,), pad_small_map=False)

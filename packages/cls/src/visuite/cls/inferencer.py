@@ -17,6 +17,7 @@ from visuite.cls.registry import DATASETS, INFERENCERS
 from visuite.cls.structures import DataSample
 from visuite.cv.image import bgr2gray
 from visuite.engine.config import Config
+from visuite.engine.hooks.visualization import to_rgb
 from visuite.engine.infer import BaseInferencer, InferencePipeline
 from visuite.engine.infer.zoo import tested_dataset
 from visuite.engine.logging import print_log
@@ -127,6 +128,11 @@ class ImageClassificationInferencer(BaseInferencer):
             result = {name: values[0] for name, values in result.items()}
         return {"pred_scores": scores, **result}
 
+    def picture_in(self, sample: Mapping[str, Any]) -> np.ndarray:
+        """Return the picture in a sample that `pipeline` gave, before it is normalised: RGB uint8 (H, W, 3)."""
+        picture = to_rgb(sample["inputs"])
+        return picture[..., ::-1] if self._order == "rgb" else picture
+
     @property
     def _several(self) -> bool:
         """Whether a picture may have several classes."""
@@ -162,19 +168,19 @@ class ImageClassificationInferencer(BaseInferencer):
         """Return the test data's pipeline, which gets arrays with the channels that the data set has them in."""
         dataset = tested_dataset(cfg)
         kind = dataset.get("type")
-        order = getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, "channel_order", "bgr")
-        return InferencePipeline(dataset.get("pipeline") or [{"type": "PackInputs"}], _FROM_BGR[order])
+        self._order = getattr(DATASETS.get(kind) if isinstance(kind, str) else kind, "channel_order", "bgr")
+        return InferencePipeline(dataset.get("pipeline") or [{"type": "PackInputs"}], _FROM_BGR[self._order])
 
 
-def to_rgb(results: dict[str, Any]) -> dict[str, Any]:
+def rgb_order(results: dict[str, Any]) -> dict[str, Any]:
     """Turn the order of the channels of a loaded image (H, W, 3)."""
     return {**results, "img": np.ascontiguousarray(results["img"][..., ::-1])}
 
 
-def to_grey(results: dict[str, Any]) -> dict[str, Any]:
+def grey(results: dict[str, Any]) -> dict[str, Any]:
     """Turn a loaded image (H, W, 3) to grey (H, W)."""
     image = results["img"]
     return {**results, "img": bgr2gray(image) if image.ndim == 3 else image}
 
 
-_FROM_BGR = {"bgr": [], "rgb": [to_rgb], "grey": [to_grey]}
+_FROM_BGR = {"bgr": [], "rgb": [rgb_order], "grey": [grey]}
