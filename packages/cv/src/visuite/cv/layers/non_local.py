@@ -103,7 +103,10 @@ class NonLocal(nn.Module):
         """Return how much of each position every position takes: (B, C, ...) to (B, N, N')."""
         theta = x if self.mode == "gaussian" else self.theta(x)
         phi = self.phi(x) if hasattr(self, "phi") else x
-        theta, phi = theta.flatten(2).transpose(1, 2), phi.flatten(2)
+        return self.weigh(theta.flatten(2).transpose(1, 2), phi.flatten(2))
+
+    def weigh(self, theta: torch.Tensor, phi: torch.Tensor) -> torch.Tensor:
+        """Return how alike positions are: (B, N, M) and (B, M, N') to (B, N, N')."""
         if self.mode == "concatenation":
             return self._concatenated(theta, phi)
         products = torch.matmul(theta, phi)

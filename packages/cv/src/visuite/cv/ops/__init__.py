@@ -36,6 +36,7 @@ from visuite.cv.ops.point_sample import (
     point_sample,
     rel_roi_point_to_abs_img_point,
     rel_roi_point_to_rel_img_point,
+    uncertain_points,
 )
 from visuite.cv.ops.psa_mask import PSAMask, psa_mask
 from visuite.cv.ops.roi_align import RoIAlign, roi_align
@@ -83,4 +84,5 @@ __all__ = [
     "sigmoid_focal_loss",
     "soft_nms",
     "softmax_focal_loss",
+    "uncertain_points",
 ]

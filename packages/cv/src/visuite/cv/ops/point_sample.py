@@ -6,6 +6,7 @@ Shapes: B images, C channels, H rows, W columns, P points, K regions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -40,6 +41,43 @@ def point_sample(input: torch.Tensor, points: torch.Tensor, align_corners: bool 
     grid = grid.unsqueeze(1) if flat else grid  # one long row: the sampler is fast along rows
     sampled = F.grid_sample(features, grid, align_corners=align_corners, **kwargs)
     return (sampled.squeeze(2) if flat else sampled).to(input.dtype)
+
+
+@torch.no_grad()
+def uncertain_points(
+    scores: torch.Tensor,
+    uncertainty: Callable[[torch.Tensor], torch.Tensor],
+    *,
+    num_points: int,
+    oversample_ratio: float,
+    importance_sample_ratio: float,
+) -> torch.Tensor:
+    """Draw points to learn from, most of them where scores are in doubt.
+
+    Args:
+        scores: (B, C, H, W).
+        uncertainty: Scores at points (B, C, P) to how doubtful they are, (B, P).
+        num_points: P.
+        oversample_ratio: Among how many points the doubtful ones are sought, in P.
+        importance_sample_ratio: The share of doubtful ones; the others are drawn evenly.
+
+    Returns:
+        Points relative to the image, (B, P, 2).
+
+    Raises:
+        ValueError: ratios that leave too few points to choose from.
+    """
+    doubtful = int(importance_sample_ratio * num_points)
+    if oversample_ratio < 1 or not 0 <= importance_sample_ratio <= 1:
+        raise ValueError(
+            f"oversample_ratio is at least 1 and importance_sample_ratio in [0, 1], not {oversample_ratio} and "
+            f"{importance_sample_ratio}"
+        )
+    batch = len(scores)
+    points = torch.rand(batch, int(num_points * oversample_ratio), 2, device=scores.device)
+    chosen = uncertainty(point_sample(scores, points)).topk(doubtful, dim=1).indices
+    doubted = points.gather(1, chosen[..., None].expand(-1, -1, 2))
+    return torch.cat([doubted, torch.rand(batch, num_points - doubtful, 2, device=scores.device)], dim=1)
 
 
 def generate_grid(

@@ -90,7 +90,8 @@ class BaseDecodeHead(BaseModule):
         losses = [loss_decode] if isinstance(loss_decode, (Mapping, nn.Module)) else loss_decode
         self.loss_decode = nn.ModuleList(MODELS.build(loss) for loss in losses)
         self.sampler = None if sampler is None else TASK_UTILS.build(sampler, default_args={"context": self})
-        self.dropout = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else nn.Identity()
+        self.dropout_ratio = dropout_ratio
+        self.dropout: nn.Module = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else nn.Identity()
         self._make_classifier()
 
     # ------------------------------------------------------------------ features to scores
@@ -127,12 +128,17 @@ class BaseDecodeHead(BaseModule):
         """Return the losses and the accuracy of scores (B, K, h, w), resized to the truth (B, 1, H, W)."""
         seg_logits = resize(seg_logits, seg_label.shape[2:], align_corners=self.align_corners)
         weight = None if self.sampler is None else self.sampler.sample(seg_logits, seg_label)
+        losses = self.named_losses(seg_logits, seg_label, weight=weight)
+        losses["acc_seg"] = self.accuracy(seg_logits, seg_label)
+        return losses
+
+    def named_losses(self, seg_logits: torch.Tensor, seg_label: torch.Tensor, **kwargs: Any) -> Losses:
+        """Return all losses of scores (B, K, H, W) and labels (B, 1, H, W) by their names; equal names add up."""
         losses: Losses = {}
         for loss in self.loss_decode:
             name = getattr(loss, "loss_name", "loss_decode")
-            value = self.compute_loss(loss, seg_logits, seg_label, weight=weight)
+            value = self.compute_loss(loss, seg_logits, seg_label, **kwargs)
             losses[name] = losses[name] + value if name in losses else value
-        losses["acc_seg"] = self.accuracy(seg_logits, seg_label)
         return losses
 
     def compute_loss(
