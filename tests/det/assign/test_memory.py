@@ -40,9 +40,7 @@ def assign(config, pointwise, priors, levels, truth, crowd):
     )
     more = {"num_level_priors": levels} if config["type"] == "ATSSAssigner" else {}
     assigner = TASK_UTILS.build(config)
-    return lambda: assigner.assign(
-        pred_instances=predicted, gt_instances=truth, gt_instances_ignore=crowd, **more
-    )
+    return lambda: assigner.assign(pred_instances=predicted, gt_instances=truth, gt_instances_ignore=crowd, **more)
 
 
 @names

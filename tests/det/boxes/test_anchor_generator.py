@@ -91,7 +91,10 @@ def test_ssd_has_the_papers_sizes():
     assert generator.min_sizes == [30, 60, 111, 162, 213, 264]  # the authors' configuration for VOC
     assert generator.max_sizes == [60, 111, 162, 213, 264, 315]
     assert generator.num_base_priors == [4, 6, 6, 6, 4, 4]
-    assert sum(len(level) for level in generator.grid_priors([(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)])) == 8732
+    assert (
+        sum(len(level) for level in generator.grid_priors([(38, 38), (19, 19), (10, 10), (5, 5), (3, 3), (1, 1)]))
+        == 8732
+    )
     long, short = math.sqrt(3), 1 / math.sqrt(3)
     sizes = [(60, 60), (math.sqrt(60 * 111),) * 2]
     sizes += [(60 * a, 60 * b) for a, b in ((2**0.5, 0.5**0.5), (0.5**0.5, 2**0.5), (long, short), (short, long))]
@@ -106,7 +109,7 @@ def test_ssd_sizes_of_other_inputs_and_given_ones():
     assert large.max_sizes == [76, 153, 230, 307, 384, 460, 537]
     given = SSDAnchorGenerator([16, 32], [[2], [3]], min_sizes=[48, 100], max_sizes=[100, 150])
     assert given.base_anchors[0][0].tolist() == box_about(8, 8, 48, 48)
-    with pytest.raises(ValueError, match="320.*min_sizes"):
+    with pytest.raises(ValueError, match=r"320.*min_sizes"):
         SSDAnchorGenerator(strides, seven, input_size=320)
     with pytest.raises(ValueError, match="together"):
         SSDAnchorGenerator(strides, seven, min_sizes=[1] * 7)
@@ -156,7 +159,7 @@ def test_bad_arguments(arguments, message):
 
 def test_levels_are_counted():
     generator = AnchorGenerator([8, 16], [1.0], scales=[1])
-    with pytest.raises(ValueError, match="2 levels.*3 feature maps"):
+    with pytest.raises(ValueError, match=r"2 levels.*3 feature maps"):
         generator.grid_priors([(1, 1)] * 3)
     with pytest.raises(ValueError, match="1 levels for 2 strides"):
         YOLOAnchorGenerator([8, 16], [[(1, 2)]])

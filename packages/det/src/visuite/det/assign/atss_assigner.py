@@ -123,4 +123,4 @@ class ATSSAssigner:
 def own_thresholds(fits: torch.Tensor) -> torch.Tensor:
     """Return the mean plus the standard deviation (G,) of each object's candidates (G, K); the mean of a single one."""
     mean = fits.mean(dim=1)
-    return mean + fits.std(dim=1) if fits.shape[1] > 1 else mean
+    return mean + fits.std(dim=1) if len(fits) and fits.shape[1] > 1 else mean
