@@ -255,3 +255,9 @@ def test_a_prefix_is_registered_when_a_name_with_it_is_first_looked_up(tmp_path,
     assert "late_parts" not in sys.modules
     assert parts.get("late/One") is dict
     assert parts.get("late/Two") is None
+
+
+def test_models_in_a_list_follow_one_another():
+    built = MODELS.build([dict(type=nn.Linear, in_features=2, out_features=3), nn.ReLU()])
+    assert type(built) is nn.Sequential
+    assert [type(one) for one in built] == [nn.Linear, nn.ReLU]

@@ -54,7 +54,7 @@ class ImageClassificationInferencer(BaseInferencer):
 
     def __init__(
         self,
-        model: str | Path | Mapping[str, Any] | nn.Module | None = None,
+        model: str | Path | Config | Mapping[str, Any] | nn.Module | None = None,
         pretrained: bool | str = True,
         device: str | torch.device | None = None,
         classes: Sequence[str] | None = None,

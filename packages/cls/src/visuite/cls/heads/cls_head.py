@@ -79,6 +79,13 @@ class ClsHead(BaseModule):
             losses.update({f"accuracy_top-{k}": value for k, value in zip(self.topk, found, strict=True)})
         return losses
 
+    def mean_loss_of(
+        self, several: Sequence[torch.Tensor], data_samples: Sequence[DataSample], **kwargs: Any
+    ) -> dict[str, torch.Tensor]:
+        """Return the mean losses of several scores (B, K) of the same images, each of which learns alone."""
+        losses = [self.loss_of(cls_score, data_samples, **kwargs) for cls_score in several]
+        return {name: torch.stack([one[name] for one in losses]).mean(dim=0) for name in losses[0]}
+
     def predict(self, feats: Features, data_samples: Sequence[DataSample] | None = None) -> list[DataSample]:
         """Return the samples with `pred_score` (K,), a distribution, and `pred_label` (1,).
 

@@ -52,5 +52,4 @@ class DeiTClsHead(VisionTransformerClsHead):
         self, feats: Pairs, data_samples: Sequence[DataSample], **kwargs: Any
     ) -> dict[str, torch.Tensor]:
         """Return the mean of both tokens' losses."""
-        both = [self.loss_of(score, data_samples, **kwargs) for score in self.scores(feats)]
-        return {name: (value + both[1][name]) / 2 for name, value in both[0].items()}
+        return self.mean_loss_of(self.scores(feats), data_samples, **kwargs)

@@ -83,7 +83,7 @@ class BaseInferencer:
 
     def __init__(
         self,
-        model: str | Path | Mapping[str, Any] | nn.Module | None = None,
+        model: str | Path | Config | Mapping[str, Any] | nn.Module | None = None,
         weights: str | None = None,
         device: str | torch.device | None = None,
         scope: str | None = None,

@@ -7,6 +7,7 @@ from visuite.engine.registry.build import (
     MissingKeyError,
     UnknownTypeError,
     build_from_cfg,
+    build_model_from_cfg,
     check_arguments,
     config_path,
 )
@@ -75,6 +76,7 @@ __all__ = [
     "Registry",
     "UnknownTypeError",
     "build_from_cfg",
+    "build_model_from_cfg",
     "check_arguments",
     "child_registries",
     "config_path",

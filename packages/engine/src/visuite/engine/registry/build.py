@@ -93,6 +93,15 @@ def build_from_cfg(cfg: Any, registry: Registry, default_args: Mapping[str, Any]
         _building.reset(token)
 
 
+def build_model_from_cfg(cfg: Any, registry: Registry, default_args: Mapping[str, Any] | None = None) -> Any:
+    """Do what `build_from_cfg` does; several configs or modules in a list become an `nn.Sequential`."""
+    if not isinstance(cfg, list):
+        return build_from_cfg(cfg, registry, default_args)
+    from torch import nn
+
+    return nn.Sequential(*(build_from_cfg(one, registry, default_args) for one in cfg))
+
+
 def _build(cfg: dict[str, Any], registry: Registry, defaults: dict[str, Any]) -> Any:
     arguments = {**defaults, **cfg}
     kind = arguments.pop("type", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from visuite.engine.registry.build import build_model_from_cfg
 from visuite.engine.registry.registry import Registry
 
 
@@ -23,7 +24,7 @@ PARAM_SCHEDULERS = _root("parameter scheduler", "optim")
 DATASETS = _root("dataset", "dataset")
 DATA_SAMPLERS = _root("data sampler", "dataset")
 TRANSFORMS = _root("transform", "dataset")
-MODELS = _root("model", "model")
+MODELS = Registry("model", build_model_from_cfg, scope="engine", locations=["visuite.engine.model"])
 MODEL_WRAPPERS = _root("model wrapper", "model")
 WEIGHT_INITIALIZERS = _root("weight initializer", "model")
 TASK_UTILS = _root("task util")
