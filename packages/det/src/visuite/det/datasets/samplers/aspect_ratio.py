@@ -60,14 +60,14 @@ class AspectRatioBatchSampler(Sampler[list[int]]):
     """
 
     def __init__(self, sampler: Any, batch_size: int, drop_last: bool = False) -> None:
-        if not isinstance(sampler, Sampler):
+        if not isinstance(sampler, Sampler) or not hasattr(sampler, "dataset"):
             raise TypeError(f"AspectRatioBatchSampler groups what a sampler gives, not {type(sampler).__name__}")
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(f"batch_size is a positive integer, not {batch_size!r}")
         self.sampler: Any = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
-        self._orientations = Orientations(self.sampler.dataset)
+        self._orientations = Orientations(sampler.dataset)
 
     def __iter__(self) -> Iterator[list[int]]:
         waiting: tuple[list[int], list[int]] = ([], [])
