@@ -13,6 +13,7 @@ from visuite.det import (
     roi_heads,
     sampling,
     structures,
+    transforms,
 )
 from visuite.det.version import __version__
 
@@ -30,4 +31,5 @@ __all__ = [
     "roi_heads",
     "sampling",
     "structures",
+    "transforms",
 ]

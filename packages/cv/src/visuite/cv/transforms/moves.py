@@ -150,6 +150,30 @@ def pad_sample(
         results["gt_masks"] = masks.pad((h, w), mask_pad_val) if at_ends else masks.expand(h, w, top, left)
 
 
+def cut_sample(
+    results: Sample,
+    window: tuple[int, int, int, int],
+    *,
+    pad_val: Numbers = 0,
+    seg_pad_val: Numbers = 255,
+    clip_boxes: bool = True,
+) -> None:
+    """Cut out x1, y1, x2, y2, which may reach over the image's edges: what lies outside is padded.
+
+    Raises:
+        ValueError: the window lies outside altogether.
+    """
+    h, w = results["img"].shape[:2]
+    x1, y1, x2, y2 = window
+    inside = (max(x1, 0), max(y1, 0), min(x2, w), min(y2, h))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"the window {window} lies outside of an image {h}x{w}")
+    crop_sample(results, inside, clip_boxes=clip_boxes)
+    padding = (inside[0] - x1, inside[1] - y1, x2 - inside[2], y2 - inside[3])
+    if any(padding):
+        pad_sample(results, padding, pad_val=pad_val, seg_pad_val=seg_pad_val)
+
+
 def box_keys(results: Sample) -> list[str]:
     """Return the keys of arrays of boxes."""
     return [key for key in ("gt_bboxes", "proposals") if isinstance(results.get(key), np.ndarray)]

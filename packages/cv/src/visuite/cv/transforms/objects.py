@@ -42,6 +42,6 @@ def join_objects(results: dict[str, Any], others: Sequence[dict[str, Any]]) -> N
         if results.get(key) is None:
             continue
         if any(other.get(key) is None for other in others):
-            raise KeyError(f"images whose objects shall be joined have {key!r}, all but one: load them in the same way")
+            raise KeyError(f"an image whose objects are to be joined with others has no {key!r}: load all images alike")
         parts = [results[key], *(other[key] for other in others)]
         results[key] = np.concatenate(parts) if isinstance(parts[0], np.ndarray) else type(parts[0]).cat(parts)
