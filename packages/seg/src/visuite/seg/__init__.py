@@ -1,12 +1,14 @@
 """Semantic segmentation. Importing it fills the registries of scope `seg`."""
 
-from visuite.seg import defaults, heads, preprocessor, registry, samplers, segmentors, structures
+from visuite.seg import backbones, defaults, heads, necks, preprocessor, registry, samplers, segmentors, structures
 from visuite.seg.version import __version__
 
 __all__ = [
     "__version__",
+    "backbones",
     "defaults",
     "heads",
+    "necks",
     "preprocessor",
     "registry",
     "samplers",
