@@ -8,6 +8,7 @@ from visuite.cls.datasets.imagenet import ImageNet, ImageNet21k
 from visuite.cls.datasets.kfold import KFoldDataset
 from visuite.cls.datasets.mnist import MNIST, FashionMNIST
 from visuite.cls.datasets.multi_label import MultiLabelDataset
+from visuite.cls.datasets.repeat_aug_sampler import RepeatAugSampler
 from visuite.cls.datasets.voc import VOC
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "ImageNet21k",
     "KFoldDataset",
     "MultiLabelDataset",
+    "RepeatAugSampler",
 ]

@@ -11,6 +11,7 @@ from visuite.engine.hooks.iter_timer import IterTimerHook
 from visuite.engine.hooks.logger import LoggerHook
 from visuite.engine.hooks.param_scheduler import ParamSchedulerHook
 from visuite.engine.hooks.pipeline_switch import PipelineSwitchHook, switch_pipeline
+from visuite.engine.hooks.precise_bn import PreciseBNHook
 from visuite.engine.hooks.preemption import Preempted, PreemptionHook
 from visuite.engine.hooks.prepare_tta import PrepareTTAHook, build_runner_with_tta, register_default_tta
 from visuite.engine.hooks.priority import Priority, get_priority
@@ -36,6 +37,7 @@ __all__ = [
     "LoggerHook",
     "ParamSchedulerHook",
     "PipelineSwitchHook",
+    "PreciseBNHook",
     "Preempted",
     "PreemptionHook",
     "PrepareTTAHook",
