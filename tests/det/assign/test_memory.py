@@ -17,6 +17,7 @@ IOU = {"pos_iou_thr": 0.5, "neg_iou_thr": 0.4, "min_pos_iou": 0}
 #: Every assigner that compares all priors with all objects, and whether its priors are points.
 ASSIGNERS = [
     ({"type": "MaxIoUAssigner", **IOU, "ignore_iof_thr": 0.5}, False),
+    ({"type": "MaxIoUAssigner", "pos_iou_thr": 0.3, "neg_iou_thr": 0.3, "match_low_quality": False}, False),
     ({"type": "ApproxMaxIoUAssigner", **IOU}, False),
     ({"type": "GridAssigner", **IOU}, False),
     ({"type": "ATSSAssigner", "topk": 9, "ignore_iof_thr": 0.5}, False),
@@ -46,7 +47,10 @@ def assign(config, pointwise, priors, levels, truth, crowd):
 @names
 def test_chunks_change_nothing(config, pointwise, monkeypatch):
     priors, levels = (points(), [64, 16, 4]) if pointwise else anchors()
-    call = assign(config, pointwise, priors, levels, objects(30, seed=3), objects(2, seed=4))
+    truth = objects(30, seed=3)
+    truth.labels[20:24] = truth.labels[:4]
+    truth.bboxes[20:24] = truth.bboxes[:4]  # in another chunk; the first of equals counts
+    call = assign(config, pointwise, priors, levels, truth, objects(2, seed=4))
     whole = call()
     assert (whole.gt_inds > 0).sum() > 10
     monkeypatch.setattr(sweep, "PAIRS_AT_ONCE", 200)

@@ -27,15 +27,16 @@ def plain_task_aligned(priors, predicted, scores, boxes, labels, topk, alpha, be
     return [best.get(p, (0, 0.0, 0.0)) for p in range(len(priors))]
 
 
+@pytest.mark.parametrize("topk", [7, 80])  # the second takes predictions that overlap nothing
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 8), beta=st.sampled_from([1.0, 6.0]))
-def test_by_plain_loops(seed, count, beta):
+def test_by_plain_loops(topk, seed, count, beta):
     priors, truth = anchors()[0].double(), objects(count, seed)
     boxes, logits = (one.double() for one in guesses(priors.float(), truth, seed))
     truth.bboxes = truth.bboxes.double()
     predicted = InstanceData(priors=priors, bboxes=boxes, scores=logits.sigmoid())
-    found = TaskAlignedAssigner(topk=7).assign(predicted, truth, alpha=0.5, beta=beta)
+    found = TaskAlignedAssigner(topk=topk).assign(predicted, truth, alpha=0.5, beta=beta)
     rows = [one.tolist() for one in (priors, boxes, logits.sigmoid(), truth.bboxes, truth.labels)]
-    want = plain_task_aligned(*rows, 7, 0.5, beta)
+    want = plain_task_aligned(*rows, topk, 0.5, beta)
     assert found.gt_inds.tolist() == [owner for owner, _, _ in want]
     assert found.max_overlaps.tolist() == pytest.approx([overlap for _, overlap, _ in want])
     assert found.assign_metrics.tolist() == pytest.approx([alignment for _, _, alignment in want])
