@@ -17,6 +17,8 @@ from visuite.cv.backbones.poolformer import PoolFormer
 from visuite.cv.backbones.pvt import PyramidVisionTransformer
 from visuite.cv.backbones.regnet import RegNet
 from visuite.cv.backbones.repvgg import RepVGG
+from visuite.cv.backbones.res2net import Res2Net
+from visuite.cv.backbones.resnest import ResNeSt
 from visuite.cv.backbones.resnet import ResNet, ResNet_CIFAR
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck
 from visuite.cv.backbones.shufflenet_v2 import ShuffleNetV2
@@ -51,6 +53,8 @@ __all__ = [
     "PyramidVisionTransformer",
     "RegNet",
     "RepVGG",
+    "Res2Net",
+    "ResNeSt",
     "ResNet",
     "ResNet_CIFAR",
     "ShuffleNetV2",

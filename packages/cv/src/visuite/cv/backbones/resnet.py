@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -58,6 +59,7 @@ class ResNet(Backbone):
         width_per_group: With several groups, the channels of each in the first stage; it doubles with each stage.
         base_width: The same by the name that detection's configs use.
         se_ratio: By how much squeeze-and-excitation narrows the channels of a block; None is none.
+        block_options: Where the options of blocks start from, for networks whose blocks have more of them.
         key_style: Whose names a deep stem and pooled shortcuts have in state dicts: `dense` (detection and
             segmentation) or `cls`.
         pretrained: A checkpoint, the short form of `init_cfg=dict(type='Pretrained', checkpoint=...)`.
@@ -107,6 +109,7 @@ class ResNet(Backbone):
         width_per_group: int | None = None,
         base_width: int | None = None,
         se_ratio: int | None = None,
+        block_options: BlockOptions | None = None,
         key_style: str = "dense",
         pretrained: str | None = None,
         init_cfg: Any = None,
@@ -121,26 +124,27 @@ class ResNet(Backbone):
         self.out_indices = chosen(out_indices, num_stages)
         self.frozen_stages = frozen_stages
 
-        shared: dict[str, Any] = {
-            "style": style,
-            "with_cp": with_cp,
-            "conv_cfg": conv_cfg,
-            "norm_cfg": norm_cfg or {"type": "BN", "requires_grad": True},
-            "zero_init_residual": zero_init_residual,
-            "expansion": expansion,
-            "groups": groups,
-            "width": _inner_width(groups, base_width if width_per_group is None else width_per_group, base_channels),
-            "se_ratio": se_ratio,
-        }
+        shared = replace(
+            block_options or BlockOptions(),
+            style=style,
+            with_cp=with_cp,
+            conv_cfg=conv_cfg,
+            norm_cfg=norm_cfg or {"type": "BN", "requires_grad": True},
+            zero_init_residual=zero_init_residual,
+            expansion=expansion,
+            groups=groups,
+            width=_inner_width(groups, base_width if width_per_group is None else width_per_group, base_channels),
+            se_ratio=se_ratio,
+        )
         stem_channels = stem_channels or base_channels
-        self._make_stem(in_channels, stem_channels, BlockOptions(**shared), as_modules=key_style == "cls")
+        self._make_stem(in_channels, stem_channels, shared, as_modules=key_style == "cls")
         self.res_layers: list[str] = []
         width = stem_channels
         for index in range(num_stages):
             channels = base_channels * 2**index
-            wide = channels * self.block.expansion_of(BlockOptions(**shared))
-            options = BlockOptions(
-                **shared,
+            wide = channels * self.block.expansion_of(shared)
+            options = replace(
+                shared,
                 dcn=dcn if stage_with_dcn[index] else None,
                 plugins=_plugins_of_stage(plugins or (), index),
                 drop_path_rate=drop_path_rate if isinstance(drop_path_rate, (int, float)) else drop_path_rate[index],

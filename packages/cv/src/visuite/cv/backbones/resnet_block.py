@@ -1,6 +1,6 @@
 """The residual blocks of ResNet and its kin, and the stages made of them.
 
-Shapes: B images, C channels in, K channels of the block, H rows, W columns, s stride.
+Shapes: B images, C channels in, K channels of the block, M channels inside, H rows, W columns, s stride.
 """
 
 from __future__ import annotations
@@ -72,13 +72,16 @@ class BlockOptions:
         cfg = None if self.conv_cfg is None else dict(self.conv_cfg)
         return build_conv_layer(cfg, in_channels, out_channels, kernel_size, bias=False, **kwargs)
 
-    def conv3x3(self, channels: int, stride: int, dilation: int) -> nn.Module:
-        """Build the 3x3 convolution of a bottleneck, the deformable one where there is to be one."""
-        shape = {"stride": stride, "padding": dilation, "dilation": dilation, "groups": self.groups}
+    def conv3x3(self, channels: int, stride: int, dilation: int, *, copies: int = 1) -> nn.Module:
+        """Build the 3x3 convolution of a bottleneck, the deformable one where there is to be one.
+
+        With `copies` it gives so many times the channels, each copy from groups of its own.
+        """
+        shape = {"stride": stride, "padding": dilation, "dilation": dilation, "groups": self.groups * copies}
         cfg = dict(self.dcn or {})
         if self.dcn is None or (cfg.pop("fallback_on_stride", False) and stride > 1):
-            return self.conv(channels, channels, 3, **shape)
-        return build_conv_layer(cfg, channels, channels, 3, bias=False, **shape)
+            return self.conv(channels, channels * copies, 3, **shape)
+        return build_conv_layer(cfg, channels, channels * copies, 3, bias=False, **shape)
 
     def norm(self, channels: int, postfix: int | str = "") -> tuple[str, nn.Module]:
         """Build a norm, and say its name in state dicts."""
@@ -106,27 +109,26 @@ class ResidualBlock(BaseModule):
         self.se_layer = (
             nn.Identity() if options.se_ratio is None else SELayer(channels * self.expansion, ratio=options.se_ratio)
         )
-        self.norm_names: list[str] = []
+        self.norm_names: dict[int, str] = {}
 
     @classmethod
     def expansion_of(cls, options: BlockOptions) -> int:
         """Return the channels out of a block, in K."""
         return options.expansion or cls.expansion
 
-    def add_norm(self, options: BlockOptions, channels: int) -> None:
-        """Make the next norm of the residual: `bn1`, `bn2`, ..."""
-        name, layer = options.norm(channels, postfix=len(self.norm_names) + 1)
-        self.add_module(name, layer)
-        self.norm_names.append(name)
+    def add_norm(self, number: int, channels: int, options: BlockOptions) -> None:
+        """Make a norm of the residual: `bn1`, `bn2`, ..."""
+        self.norm_names[number], layer = options.norm(channels, postfix=number)
+        self.add_module(self.norm_names[number], layer)
 
-    def norm(self, index: int) -> nn.Module:
-        """Return a norm of the residual, counted from 1."""
-        return getattr(self, self.norm_names[index - 1])
+    def norm(self, number: int) -> nn.Module:
+        """Return a norm of the residual."""
+        return getattr(self, self.norm_names[number])
 
     def init_weights(self) -> None:
         """Initialise as `init_cfg` says, the last norm then at zero."""
         super().init_weights()
-        weight = getattr(self.norm(len(self.norm_names)), "weight", None)
+        weight = getattr(self.norm(max(self.norm_names)), "weight", None)
         if self.zero_init_residual and isinstance(weight, torch.Tensor):
             nn.init.zeros_(weight)
 
@@ -175,9 +177,9 @@ class BasicBlock(ResidualBlock):
             raise ValueError("deformable convolutions, plugins and groups go into bottlenecks: depth 50 and more")
         super().__init__(channels, options)
         self.conv1 = options.conv(in_channels, channels, 3, stride=stride, padding=dilation, dilation=dilation)
-        self.add_norm(options, channels)
+        self.add_norm(1, channels, options)
         self.conv2 = options.conv(channels, channels * self.expansion, 3, padding=1)
-        self.add_norm(options, channels * self.expansion)
+        self.add_norm(2, channels * self.expansion, options)
         self.downsample = downsample
 
     def residual(self, x: torch.Tensor) -> torch.Tensor:
@@ -189,7 +191,8 @@ class BasicBlock(ResidualBlock):
 class Bottleneck(ResidualBlock):
     """Convolutions 1x1, 3x3 and 1x1, of which the last widens to four times the channels (He et al., arXiv:1512.03385).
 
-    With groups it is the block of ResNeXt (arXiv:1611.05431).
+    With groups it is the block of ResNeXt (arXiv:1611.05431). Its kin have something else in the middle: they make it
+    in `make_middle`, call it in `middle`, and say in `inner_channels` how wide it is.
 
     Args:
         in_channels: C.
@@ -215,13 +218,12 @@ class Bottleneck(ResidualBlock):
         options = options or BlockOptions()
         super().__init__(channels, options)
         first, second = (1, stride) if options.style == "pytorch" else (stride, 1)
-        inside, outside = int(channels * options.width), channels * self.expansion
+        inside, outside = self.inner_channels(channels, options), channels * self.expansion
         self.conv1 = options.conv(in_channels, inside, 1, stride=first)
-        self.add_norm(options, inside)
-        self.conv2 = options.conv3x3(inside, second, dilation)
-        self.add_norm(options, inside)
+        self.add_norm(1, inside, options)
+        self.make_middle(inside, stride=second, dilation=dilation, begins_stage=downsample is not None, options=options)
         self.conv3 = options.conv(inside, outside, 1)
-        self.add_norm(options, outside)
+        self.add_norm(3, outside, options)
         self.downsample = downsample
         widths = (inside, inside, outside)
         self.plugin_names = {
@@ -232,8 +234,21 @@ class Bottleneck(ResidualBlock):
     def residual(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, K * expansion, H / s, W / s)."""
         x = self._plugins("after_conv1", self.relu(self.norm(1)(self.conv1(x))))
-        x = self._plugins("after_conv2", self.relu(self.norm(2)(self.conv2(x))))
+        x = self._plugins("after_conv2", self.middle(x))
         return self._plugins("after_conv3", self.norm(3)(self.conv3(x)))
+
+    def inner_channels(self, channels: int, options: Any) -> int:
+        """Return the channels inside of a block of K channels."""
+        return int(channels * options.width)
+
+    def make_middle(self, channels: int, *, stride: int, dilation: int, begins_stage: bool, options: Any) -> None:
+        """Make the layers between the 1x1 convolutions, `channels` wide."""
+        self.conv2 = options.conv3x3(channels, stride, dilation)
+        self.add_norm(2, channels, options)
+
+    def middle(self, x: torch.Tensor) -> torch.Tensor:
+        """Between the 1x1 convolutions: (B, M, H, W) to (B, M, H', W'), activated."""
+        return self.relu(self.norm(2)(self.conv2(x)))
 
     def _add_plugins(self, cfgs: Sequence[Cfg], channels: int) -> list[str]:
         names = []

@@ -63,7 +63,7 @@ def pyramid_levels(
     Raises:
         ValueError: levels that do not exist or do not go together, or an unknown source.
     """
-    source = {True: "on_input", False: None}.get(add_extra_convs, add_extra_convs)  # type: ignore[call-overload]
+    source = ("on_input" if add_extra_convs else None) if isinstance(add_extra_convs, bool) else add_extra_convs
     if source is not None and source not in SOURCES:
         hint = did_you_mean(str(source), SOURCES)
         raise ValueError(f"add_extra_convs is True, False or one of {', '.join(SOURCES)}, not {source!r}{hint}")
