@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.painted import extent, sample
 from visuite.cv.image import imwarp
 from visuite.cv.transforms import (
     BaseTransform,
@@ -89,28 +89,6 @@ class ListOfMasks:
     def expand(self, expanded_h: int, expanded_w: int, top: int, left: int) -> ListOfMasks:
         below, right = expanded_h - top - self.masks.shape[1], expanded_w - left - self.masks.shape[2]
         return ListOfMasks(np.pad(self.masks, [(0, 0), (top, below), (left, right)]))
-
-
-def sample(box: tuple[int, int, int, int] = (12, 10, 40, 33), size: tuple[int, int] = (64, 48)) -> dict[str, Any]:
-    """An image of (w, h) with one white rectangle, which box, masks, map and corner points tell of too."""
-    w, h = size
-    x1, y1, x2, y2 = box
-    mask = np.zeros((h, w), np.uint8)
-    mask[y1:y2, x1:x2] = 1
-    return {
-        "img": np.repeat(mask[..., None] * 255, 3, axis=2),
-        "img_shape": (h, w),
-        "gt_bboxes": np.array([box], np.float32),
-        "gt_keypoints": np.array([[[x1, y1, 2], [x2, y2, 2]]], np.float32),
-        "gt_masks": mask[None].copy(),
-        "gt_seg_map": mask * 7,
-    }
-
-
-def extent(mask: np.ndarray) -> np.ndarray:
-    """The box around what is set."""
-    ys, xs = np.nonzero(mask)
-    return np.array([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]) if len(xs) else np.zeros(4)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)

@@ -114,7 +114,7 @@ class FixScaleResize(BaseTransform):
         """Return (w, h) in whole numbers alone, where nothing is lost to rounding."""
         long, short = max(self.scale), min(self.scale)
         limit, edge = (long, max(h, w)) if long * min(h, w) < short * max(h, w) else (short, min(h, w))
-        return w * limit // edge, h * limit // edge
+        return max(w * limit // edge, 1), max(h * limit // edge, 1)
 
 
 @TRANSFORMS.register_module()
