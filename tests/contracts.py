@@ -9,6 +9,7 @@ import copy
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -121,3 +122,48 @@ def checkpointing_changes_nothing(make: Make, *, size: tuple[int, int] = (64, 64
         gradients.append([p.grad for p in part.parameters()])
     for left, right in zip(*gradients, strict=True):
         torch.testing.assert_close(left, right)
+
+
+class OnImages(nn.Module):
+    """A neck behind a stand-in for its backbone, so that it keeps the contracts of one.
+
+    The stand-in pools images to the strides given, and mixes their channels by weights that stay the same.
+    """
+
+    def __init__(self, neck: nn.Module, in_strides: Sequence[int]) -> None:
+        super().__init__()
+        self.neck = neck
+        self.in_strides = tuple(in_strides)
+        self.out_channels = neck.out_channels
+        self.out_strides = neck.out_strides(self.in_strides)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        maps = []
+        for channels, stride in zip(self.neck.in_channels, self.in_strides, strict=True):
+            weight = torch.randn(channels, images.shape[1], generator=torch.Generator().manual_seed(stride))
+            pooled = F.avg_pool2d(images, stride, stride, ceil_mode=True)
+            maps.append(torch.einsum("kc,bchw->bkhw", weight.to(pooled), pooled))
+        return self.neck(tuple(maps))
+
+
+def neck_tells_its_maps(make: Make, in_strides: Sequence[int], *, size: tuple[int, int] = (64, 128)) -> None:
+    """As many maps come as are told, with the channels and strides told, and another number of maps in is an error.
+
+    Sides may be rounded down, or up as far as the coarsest map taken reaches, since maps are enlarged as a whole.
+    """
+    behind, coarsest = OnImages(make().eval(), in_strides), max(in_strides)
+    for rows, columns in (size, (size[0] + 1, size[1] - 3)):
+        with torch.no_grad():
+            maps = behind(torch.randn(2, 3, rows, columns))
+        assert isinstance(maps, tuple)
+        assert len(maps) == len(behind.out_channels) == len(behind.out_strides)
+        for one, channels, stride in zip(maps, behind.out_channels, behind.out_strides, strict=True):
+            assert one.shape[:2] == (2, channels), (one.shape, channels)
+            for side, whole in zip(one.shape[2:], (rows, columns), strict=True):
+                reach = -(-whole // coarsest) * coarsest
+                assert max(whole // stride, 1) <= side <= -(-reach // stride), (one.shape, stride)
+    try:
+        behind.neck([torch.randn(2, behind.neck.in_channels[0], 8, 8)] * (len(in_strides) + 1))
+    except ValueError:
+        return
+    raise AssertionError(f"made for {len(in_strides)} maps, it takes one more")
