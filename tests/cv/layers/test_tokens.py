@@ -96,6 +96,20 @@ def test_self_attention() -> None:
 
 
 @torch.no_grad()
+@torch.enable_grad()
+def test_self_attention_in_half_precision() -> None:
+    torch.manual_seed(0)
+    layer = SelfAttention(32, 2)
+    x = torch.randn(2, 9, 32, requires_grad=True)
+    (exact,) = torch.autograd.grad(layer(x).square().sum(), x)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer(x)
+    assert half.dtype == torch.bfloat16
+    torch.testing.assert_close(half.float(), layer(x), rtol=0.05, atol=0.02)
+    (gradient,) = torch.autograd.grad(half.float().square().sum(), x)
+    assert (gradient - exact).norm() < 0.05 * exact.norm()
+
+
 def test_multihead_attention_adds_positions_and_identity() -> None:
     layer = MODELS.build({"type": "MultiheadAttention", "embed_dims": 4, "num_heads": 2, "batch_first": True})
     assert isinstance(layer, MultiheadAttention)
