@@ -9,23 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.cv.layers.live import live
 from visuite.cv.layers import RepVGGBlock, fold_norm, identity_kernel
-
-
-def _live(part: nn.Module) -> nn.Module:
-    """Give norms statistics and weights that are far from the identity's."""
-    for layer in part.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.weight, 0.5, 1.5)
-            nn.init.uniform_(layer.bias, -1, 1)
-            nn.init.uniform_(layer.running_mean, -1, 1)
-            nn.init.uniform_(layer.running_var, 0.5, 2)
-    return part.eval()
 
 
 @pytest.mark.parametrize("affine", [True, False])
 def test_folded_norm_is_the_convolution_and_the_norm(affine: bool) -> None:
-    conv, norm = nn.Conv2d(6, 4, 3, groups=2, bias=False), _live(nn.BatchNorm2d(4, affine=True))
+    conv, norm = nn.Conv2d(6, 4, 3, groups=2, bias=False), live(nn.BatchNorm2d(4, affine=True))
     if not affine:
         norm.weight = norm.bias = None
     kernel, bias = fold_norm(conv.weight, norm)
@@ -59,7 +49,7 @@ def test_identity_kernel(groups: int) -> None:
 )
 def test_deployed_block_gives_the_same(arguments: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    block = _live(RepVGGBlock(**{"in_channels": 8, "out_channels": 8, **arguments}))
+    block = live(RepVGGBlock(**{"in_channels": 8, "out_channels": 8, **arguments}))
     x = torch.randn(2, 8, 11, 10)
     expected = block(x)
     block.switch_to_deploy()

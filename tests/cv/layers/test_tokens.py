@@ -95,8 +95,6 @@ def test_self_attention() -> None:
     torch.testing.assert_close(layer(x, identity=x), x + want)
 
 
-@torch.no_grad()
-@torch.enable_grad()
 def test_self_attention_in_half_precision() -> None:
     torch.manual_seed(0)
     layer = SelfAttention(32, 2)
@@ -110,6 +108,7 @@ def test_self_attention_in_half_precision() -> None:
     assert (gradient - exact).norm() < 0.05 * exact.norm()
 
 
+@torch.no_grad()
 def test_multihead_attention_adds_positions_and_identity() -> None:
     layer = MODELS.build({"type": "MultiheadAttention", "embed_dims": 4, "num_heads": 2, "batch_first": True})
     assert isinstance(layer, MultiheadAttention)
