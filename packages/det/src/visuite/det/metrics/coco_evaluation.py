@@ -103,6 +103,12 @@ class Detections:
         """Return boxes as COCO's (N, 7): image id, x, y, width, height, score, category id."""
         return np.column_stack([self.images + 1, self.boxes, self.scores, self.labels + 1])
 
+    def areas(self) -> np.ndarray:
+        """Return the areas of masks, else of boxes, (N,) float64."""
+        if self.masks is None:
+            return self.boxes[:, 2] * self.boxes[:, 3]
+        return np.array([mask_api.area(one) for one in self.masks], np.float64)  # it takes no more than 255 at a time
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return them as the entries of a COCO result file, with boxes or masks."""
         shapes: Sequence[Any] = self.boxes.tolist() if self.masks is None else self.masks
@@ -168,18 +174,20 @@ def _library(backend: str) -> Any:
 def _load_detections(loaded: Any, detections: Detections, backend: str) -> Any:
     if backend == "pycocotools":
         return _silently(_indexed, {**loaded.dataset, "annotations": _as_annotations(detections)})
-    return _silently(loaded.loadRes, detections.to_array() if detections.masks is None else detections.to_dicts())
+    if detections.masks is None:
+        return _silently(loaded.loadRes, detections.to_array())
+    if backend != "hotcoco":
+        return _silently(loaded.loadRes, detections.to_dicts())
+    # As columns, which take no dict for each mask; the areas that count are those of masks, not of boxes.
+    found = loaded.loadRes(detections.to_array(), segmentation=detections.masks)
+    found.update_anns(ids=np.arange(1, len(detections.masks) + 1), area=detections.areas())
+    return found
 
 
 def _as_annotations(detections: Detections) -> list[dict[str, Any]]:
     """Return detections as pycocotools has them once they are loaded."""
     entries = detections.to_dicts()
-    areas = (
-        detections.boxes[:, 2] * detections.boxes[:, 3]
-        if detections.masks is None
-        else np.asarray(mask_api.area(detections.masks))
-    )
-    for number, (entry, area) in enumerate(zip(entries, areas.tolist(), strict=True), 1):
+    for number, (entry, area) in enumerate(zip(entries, detections.areas().tolist(), strict=True), 1):
         entry.update(id=number, area=area, iscrowd=0)
     return entries
 
