@@ -11,7 +11,7 @@ from typing import Any
 from visuite.det.batch_augments import TRUE_OBJECTS, BatchAugment, pad_masks, pad_seg_map
 from visuite.det.registry import MODELS
 from visuite.det.structures import DetDataSample, box_tensor
-from visuite.engine.model import ImgDataPreprocessor
+from visuite.engine.model import BaseDataPreprocessor, ImgDataPreprocessor
 from visuite.engine.model.batching import padded_size
 
 
@@ -107,3 +107,35 @@ class DetDataPreprocessor(ImgDataPreprocessor):
             pad_masks(sample, padded, self.mask_pad_value)
         if training and self.pad_seg:
             pad_seg_map(sample, padded, self.seg_pad_value)
+
+
+@MODELS.register_module()
+class MultiBranchDataPreprocessor(BaseDataPreprocessor):
+    """Prepare a batch for each branch of a semi-supervised model, as `MultiBranch` sorted it.
+
+    Args:
+        data_preprocessor: What prepares one branch, or its config.
+    """
+
+    def __init__(self, data_preprocessor: DetDataPreprocessor | Mapping[str, Any]) -> None:
+        super().__init__()
+        self.data_preprocessor: DetDataPreprocessor = MODELS.build(data_preprocessor)
+
+    def forward(self, data: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
+        """Return `inputs` and `data_samples` as dicts of branches, each as `DetDataPreprocessor` gives them.
+
+        Args:
+            data: Dicts of branches, whose lists hold None for images that a branch does not have; a branch without any
+                image is left out. A batch that is not sorted is prepared as a whole.
+            training: Pad masks and maps too, and augment.
+        """
+        if not isinstance(data["inputs"], Mapping):
+            return self.data_preprocessor(data, training)
+        done: dict[str, dict[str, Any]] = {}
+        for branch, images in data["inputs"].items():
+            there = [index for index, image in enumerate(images) if image is not None]
+            if there:
+                part = {key: [values[branch][index] for index in there] for key, values in data.items()}
+                for key, value in self.data_preprocessor(part, training).items():
+                    done.setdefault(key, {})[branch] = value
+        return done

@@ -48,7 +48,8 @@ class Albu(RandomTransform):
         self.skip_img_without_anno = skip_img_without_anno
         params = None
         if bbox_params is not None:
-            given = {key: value for key, value in bbox_params.items() if key not in ("type", "label_fields")}
+            ours = ("type", "label_fields", "filter_lost_elements")  # objects always follow their boxes
+            given = {key: value for key, value in bbox_params.items() if key not in ours}
             params = self.library.BboxParams(**given, label_fields=[_NUMBERS])
         self.aug = self.library.Compose([self._built(one) for one in transforms], bbox_params=params)
         self.with_boxes = params is not None
