@@ -73,7 +73,7 @@ class IoUBalancedNegSampler(BaseSampler):
             raise ValueError("IoUBalancedNegSampler needs an assigner that tells max_overlaps")
         overlaps = assign_result.max_overlaps[priors]
         low = overlaps < self.floor_thr if self.floor_thr != 0 else overlaps == 0
-        from_bins = self._from_bins(priors[~low], overlaps[~low], int(num_expected * (1 - self.floor_fraction)))
+        from_bins = self._from_bins(priors[~low], overlaps[~low], round(num_expected * (1 - self.floor_fraction)))
         from_floor = random_choice(priors[low], num_expected - len(from_bins))
         return top_up(torch.cat((from_bins, from_floor)), priors, num_expected)
 
