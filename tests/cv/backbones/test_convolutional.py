@@ -15,6 +15,9 @@ from tests import contracts
 from visuite.cv.backbones import (
     VGG,
     ConvNeXt,
+    CSPDarknet,
+    CSPNeXt,
+    Darknet,
     DenseNet,
     EfficientNet,
     HRNet,
@@ -22,6 +25,8 @@ from visuite.cv.backbones import (
     MobileNetV3,
     RegNet,
     RepVGG,
+    Res2Net,
+    ResNeSt,
     ResNet,
     ShuffleNetV2,
 )
@@ -68,11 +73,25 @@ ALL4, ALL5 = (0, 1, 2, 3), (0, 1, 2, 3, 4)
 RESNET = {"depth": 50, "base_channels": 8, "zero_init_residual": False}
 CONVNEXT = {"arch": THIN_CONVNEXT, "out_indices": ALL4, "gap_before_final_norm": False, "layer_scale_init_value": 0.5}
 EFFICIENT = {"out_indices": (1, 2, 3, 4, 5, 6)}
+CSP = {"deepen_factor": 0.1, "widen_factor": 0.125, "out_indices": ALL5}
 CASES: dict[str, Case] = {
     "resnext": Case(_bind(ResNet, **RESNET, groups=4, width_per_group=4), (1, ("conv1", "bn1", "layer1"))),
     "seresnet": Case(_bind(ResNet, **RESNET, se_ratio=4), (1, ("conv1", "bn1", "layer1"))),
     "seresnet-basic": Case(_bind(ResNet, **{**RESNET, "depth": 18}, se_ratio=4), (0, ("conv1", "bn1"))),
     "wide-resnet": Case(_bind(ResNet, **{**RESNET, "base_channels": 16}, expansion=2), (0, ("conv1", "bn1"))),
+    "resnest": Case(_bind(ResNeSt, **RESNET), (1, ("stem", "layer1"))),
+    "resnest-groups": Case(
+        _bind(ResNeSt, **RESNET, groups=2, base_width=4, radix=1, avg_down_stride=False), (0, ("stem",))
+    ),
+    "res2net": Case(_bind(Res2Net, **{**RESNET, "base_channels": 16}), (1, ("stem", "layer1"))),
+    "cspdarknet": Case(_bind(CSPDarknet, **CSP), (1, ("stem", "stage1")), checkpoints_by=""),
+    "cspdarknet-p6": Case(
+        _bind(CSPDarknet, arch="P6", **{**CSP, "out_indices": (0, 5)}, use_depthwise=True), (0, ("stem",)), ""
+    ),
+    "cspnext": Case(_bind(CSPNeXt, **CSP), (2, ("stem", "stage1", "stage2")), checkpoints_by=""),
+    "cspnext-plain": Case(
+        _bind(CSPNeXt, **CSP, channel_attention=False, use_depthwise=True, expand_ratio=0.25), (0, ("stem",)), ""
+    ),
     "regnet": Case(
         _bind(RegNet, arch=THIN_REGNET, zero_init_residual=False, out_indices=(0, -1)), (1, ("conv1", "bn1", "layer1"))
     ),
@@ -183,6 +202,14 @@ def test_norm_eval_and_frozen_stages(case: Case) -> None:
         (_bind(DenseNet, arch={"depths": (1,)}), "growth_rate"),
         (_bind(RepVGG, arch="A4"), "A4"),
         (_bind(RepVGG, arch="A0", strides=(2, 2)), "length"),
+        (_bind(CSPDarknet, arch="p5"), "did you mean 'P5'"),
+        (_bind(CSPDarknet, out_indices=(5,)), "out_indices"),
+        (_bind(CSPNeXt, frozen_stages=5), "frozen_stages"),
+        (_bind(CSPNeXt, spp_kernel_sizes=(4, 8)), "odd and grow"),
+        (_bind(Darknet, depth=19), "Darknet has no 19"),
+        (_bind(Darknet, out_indices=(6,)), "out_indices"),
+        (_bind(ResNeSt, depth=18), "ResNeSt has no depth 18"),
+        (_bind(Res2Net, depth=50, scales=1), "2 scales"),
         (_bind(HRNet, arch="w19"), "w19"),
         (_bind(HRNet, extra={"stage1": thin_hrnet()["stage1"]}), "stage2"),
         (_bind(HRNet, upsample="cubic"), "upsample"),

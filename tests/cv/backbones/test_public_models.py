@@ -22,6 +22,8 @@ from visuite.cv.backbones import (
     MobileNetV3,
     RegNet,
     RepVGG,
+    Res2Net,
+    ResNeSt,
     ResNet,
     ShuffleNetV2,
 )
@@ -132,6 +134,10 @@ TIMM: dict[str, Make] = {
     "regnetx_064": _ours(RegNet, arch="regnetx_6.4gf"),
     "regnetx_120": _ours(RegNet, arch="regnetx_12gf"),
     "seresnet50": _ours(ResNet, depth=50, se_ratio=16),
+    "resnest101e": _ours(ResNeSt, depth=101, stem_channels=128),
+    "resnest200e": _ours(ResNeSt, depth=200, stem_channels=128),
+    "resnest269e": _ours(ResNeSt, depth=269, stem_channels=128),
+    "res2net101_26w_4s": _ours(Res2Net, depth=101, deep_stem=False, avg_down=False),
     "wide_resnet50_2": _ours(ResNet, depth=50, base_channels=128, stem_channels=64, expansion=2),
 }  # fmt: skip
 
@@ -196,3 +202,27 @@ def test_same_features_as_timm_hrnet_from_its_weights() -> None:
         x = theirs.act2(theirs.bn2(theirs.conv2(theirs.act1(theirs.bn1(theirs.conv1(images))))))
         for got, expected in zip(ours(images), theirs.stages(x), strict=True):
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+_GROUPED = {"block_args": {"radix": 4, "avd": True, "avd_first": False}}
+_V1 = {"deep_stem": False, "avg_down": False}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options", "make"),
+    [
+        ("resnest50d", {}, _ours(ResNeSt, depth=50)),
+        ("resnest50d_4s2x40d", _GROUPED, _ours(ResNeSt, depth=50, radix=4, groups=2, base_width=40)),
+        ("res2net50d", {}, _ours(Res2Net, depth=50)),
+        ("res2net50_14w_8s", {}, _ours(Res2Net, depth=50, scales=8, base_width=14, **_V1)),
+    ],
+)
+def test_same_features_as_timm_from_its_weights(name: str, options: dict[str, Any], make: Make) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    theirs, ours = timm.create_model(name, num_classes=0, **options).eval(), make().eval()
+    _by_position(theirs, ours, ())
+    images = torch.randn(1, 3, 75, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images)[-1], theirs.forward_features(images), rtol=1e-4, atol=1e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from visuite.engine.model import load_state_dict
 from visuite.engine.registry import MODELS
 
 SMALL = {"embed_dims": 8, "num_layers": (1, 1), "num_stages": 2, "num_heads": (1, 2), "out_indices": (0, 1)}
@@ -41,7 +42,7 @@ def test_published_names() -> None:
                 state[new.replace("attn.in_proj_", "q.")], state[new.replace("attn.in_proj_", "kv.")] = query, rest
             else:
                 state[new] = value.flatten(1) if ".fc" in new and value.ndim == 4 else value
-        other.load_state_dict(state)
+        load_state_dict(other, state, strict=True)
         images = torch.randn(1, 3, 32, 32)
         for left, right in zip(one(images), other(images), strict=True):
             torch.testing.assert_close(left, right)

@@ -1,4 +1,4 @@
-"""Swin: torchvision's numbers, published names, depths."""
+"""Swin: torchvision's numbers, other windows, depths."""
 
 from __future__ import annotations
 
@@ -7,20 +7,9 @@ import torch
 from torchvision.models.swin_transformer import SwinTransformer as Theirs
 
 from visuite.cv.backbones import SwinTransformer
+from visuite.engine.model import load_state_dict
 
 ARCH = {"embed_dims": 8, "depths": (2, 2), "num_heads": (2, 4)}
-
-
-def published(name: str) -> str:
-    """Torchvision's name to that of the paper's authors."""
-    parts = name.split(".")
-    if parts[:2] in (["features", "0"],):
-        return ".".join(["patch_embed", {"0": "proj", "2": "norm"}[parts[2]], *parts[3:]])
-    if parts[0] == "features":
-        stage, inside = divmod(int(parts[1]) - 1, 2)
-        rest = ["downsample", *parts[2:]] if inside else ["blocks", *parts[2:]]
-        name = ".".join(["layers", str(stage), *rest])
-    return name.replace("mlp.0.", "mlp.fc1.").replace("mlp.3.", "mlp.fc2.")
 
 
 @torch.no_grad()
@@ -30,15 +19,8 @@ def test_gives_what_torchvision_gives(size: tuple[int, int]) -> None:
     theirs = Theirs([4, 4], 8, [2, 2], [2, 4], [4, 4]).eval()
     for parameter in theirs.parameters():
         parameter.normal_()
-    state = {published(name): value for name, value in theirs.state_dict().items()}
-    for name in [name for name in state if name.endswith("position_index")]:
-        state[name] = state[name].view(16, 16)
-    ours = SwinTransformer(ARCH, window_size=4, out_indices=1, pad_small_map=False, convert_weights=True).eval()
-    norm = {name: state[f"norm.{name.removeprefix('norm1.')}"] for name in ("norm1.weight", "norm1.bias")}
-    report = ours.load_state_dict({**state}, strict=False)
-    assert report.missing_keys == list(norm)
-    assert not report.unexpected_keys
-    ours.norm1.load_state_dict({name.removeprefix("norm1."): value for name, value in norm.items()})
+    ours = SwinTransformer(ARCH, window_size=4, out_indices=1, pad_small_map=False).eval()
+    load_state_dict(ours, theirs.state_dict(), strict=True)
     images = torch.randn(2, 3, *size)
     want = theirs.permute(theirs.norm(theirs.features(images)))
     torch.testing.assert_close(ours(images)[0], want, rtol=1e-4, atol=1e-4)
