@@ -14,7 +14,7 @@ from torch import nn
 
 from visuite.det.heads.anchor_targets import AnchorTargets, anchor_targets
 from visuite.det.heads.dense import Cfg, DenseHead, DenseOutputs, Features, Meta
-from visuite.det.heads.levels import Maps, flatten_levels, map_sizes, mean_over_ranks, usable_priors
+from visuite.det.heads.levels import Maps, flatten_levels, level_numbers, map_sizes, mean_over_ranks, usable_priors
 from visuite.det.registry import MODELS, TASK_UTILS
 from visuite.engine.structures import InstanceData
 
@@ -159,9 +159,14 @@ class AnchorHead(DenseHead):
             usable_priors(self.prior_generator, sizes, batch_img_metas, priors=priors, allowed_border=border),
             batch_gt_instances,
             batch_gt_instances_ignore,
-            assign=self.assigner.assign,
+            assign=self.assign,
             sample=self.sampler.sample,
             encode=None if self.reg_decoded_bbox else self.bbox_coder.encode,
             num_classes=self.num_classes,
             pos_weight=self.train_cfg.get("pos_weight", -1),
+            fields={"levels": level_numbers(sizes, self.prior_generator.num_base_priors, priors.device)},
         )
+
+    def assign(self, priors: InstanceData, objects: InstanceData, ignored: InstanceData | None) -> Any:
+        """Assign the priors of an image to its objects."""
+        return self.assigner.assign(priors, objects, ignored)

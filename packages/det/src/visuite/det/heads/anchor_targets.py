@@ -5,7 +5,7 @@ Shapes: B images, P priors, K classes, G objects of an image, D numbers that a b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class AnchorTargets:
         positive: (B, P) bool, where a prior belongs to an object.
         boxes: (N, D), for the N positive priors in the order of `positive.nonzero()`: the object's box, encoded.
         objects: (N,) long, the number of that object in its image.
+        overlaps: (N,), how much of it the assigner saw covered: by the prior, or by the box predicted there.
         avg_factor: How many priors count, summed over the images.
     """
 
@@ -36,6 +37,7 @@ class AnchorTargets:
     positive: torch.Tensor
     boxes: torch.Tensor
     objects: torch.Tensor
+    overlaps: torch.Tensor
     avg_factor: float
 
 
@@ -50,11 +52,12 @@ def anchor_targets(
     encode: Encode | None,
     num_classes: int,
     pos_weight: float = -1,
+    fields: Mapping[str, torch.Tensor] | None = None,
 ) -> AnchorTargets:
     """Assign the priors of each image to its objects, and write down what follows.
 
     Args:
-        priors: Boxes (P, 4).
+        priors: Boxes (P, 4), or whatever the assigner takes.
         usable: (B, P), see `levels.usable_priors`.
         batch_gt_instances: `bboxes` (G, 4) and `labels` (G,) of each image.
         batch_gt_instances_ignore: `bboxes` of regions that are neither object nor background.
@@ -63,17 +66,21 @@ def anchor_targets(
         encode: `(priors, boxes)`, both (N, 4), to what is regressed (N, D); by default the boxes themselves.
         num_classes: K.
         pos_weight: The weight of a prior that belongs to an object; 1 if not positive.
+        fields: What else the assigner looks at, (P,) or (B, P, ...) each: levels, predicted scores and boxes.
     """
     shape = usable.shape
     labels = torch.full(shape, num_classes, dtype=torch.long, device=priors.device)
     weights = priors.new_zeros(shape)
     positive = torch.zeros(shape, dtype=torch.bool, device=priors.device)
-    boxes, objects, avg_factor = [], [], 0.0
+    boxes, objects, overlaps, avg_factor = [], [], [], 0.0
     for index, truth in enumerate(batch_gt_instances):
         places = usable[index].nonzero().squeeze(1)
         some = InstanceData(priors=priors[places])
+        for name, values in (fields or {}).items():
+            some[name] = values[places] if values.ndim == 1 else values[index, places]
         ignored = None if batch_gt_instances_ignore is None else batch_gt_instances_ignore[index]
-        chosen = sample(assign(some, truth, ignored), some, truth)
+        assigned = assign(some, truth, ignored)
+        chosen = sample(assigned, some, truth)
         avg_factor += chosen.avg_factor
         found, order = places[chosen.pos_inds].sort()  # in the order that `positive` has
         labels[index, found] = chosen.pos_gt_labels[order]
@@ -83,4 +90,21 @@ def anchor_targets(
         box = chosen.pos_gt_bboxes[order]
         boxes.append(box if encode is None else encode(priors[found], box))
         objects.append(chosen.pos_assigned_gt_inds[order])
-    return AnchorTargets(labels, weights, positive, torch.cat(boxes), torch.cat(objects), avg_factor)
+        overlaps.append(assigned.max_overlaps[chosen.pos_inds][order])
+    per_object = (torch.cat(boxes), torch.cat(objects), torch.cat(overlaps))
+    return AnchorTargets(labels, weights, positive, *per_object, avg_factor)
+
+
+def by_level(assigner: Any, num_levels: int) -> Assign:
+    """Return the call of an assigner that wants to know how many of the priors belong to each level.
+
+    Args:
+        assigner: `assign(priors, num_level_priors, objects, ignored)`.
+        num_levels: How many levels there are; the priors have their numbers as `levels`.
+    """
+
+    def assign(priors: InstanceData, objects: InstanceData, ignored: InstanceData | None) -> Any:
+        counts = priors.levels.bincount(minlength=num_levels).tolist()
+        return assigner.assign(priors, counts, objects, ignored)
+
+    return assign

@@ -33,6 +33,14 @@ def map_sizes(maps: Maps) -> list[tuple[int, int]]:
     return [(one.shape[-2], one.shape[-1]) for one in maps]
 
 
+def level_numbers(
+    sizes: Sequence[tuple[int, int]], num_base_priors: Sequence[int], device: torch.device
+) -> torch.Tensor:
+    """Return the number (P,) of each prior's level, given (H_l, W_l) and A of the levels."""
+    counts = [h * w * a for (h, w), a in zip(sizes, num_base_priors, strict=True)]
+    return torch.arange(len(counts), device=device).repeat_interleave(torch.tensor(counts, device=device))
+
+
 def usable_priors(
     generator: Any,
     sizes: Sequence[tuple[int, int]],
@@ -65,13 +73,14 @@ def usable_priors(
     return torch.stack(rows)
 
 
-def mean_over_ranks(value: float | torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """Return the mean of a number over the processes, at least 1: what the sum of a loss is divided by.
+def mean_over_ranks(value: float | torch.Tensor, like: torch.Tensor, least: float = 1.0) -> torch.Tensor:
+    """Return the mean of a number over the processes: what the sum of a loss is divided by.
 
     Args:
         value: The number of this process.
         like: A tensor on the device wanted.
+        least: The mean is at least this.
     """
     mean = torch.as_tensor(value, dtype=torch.float32, device=like.device).detach().clone()
     dist.all_reduce(mean, "mean")
-    return mean.clamp(min=1)
+    return mean.clamp(min=least)

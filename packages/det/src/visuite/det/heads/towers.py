@@ -14,17 +14,24 @@ from visuite.cv.layers import ConvModule
 Cfg = Mapping[str, Any]
 
 
-def conv_tower(in_channels: int, channels: int, depth: int, **kwargs: Any) -> nn.ModuleList:
+def conv_tower(
+    in_channels: int, channels: int, depth: int, *, last_conv_cfg: Cfg | None = None, **kwargs: Any
+) -> nn.ModuleList:
     """Return 3x3 convolutions, the first from `in_channels`, all to `channels`.
 
     Args:
         in_channels: Channels of the features (B, in_channels, H, W).
         channels: Channels of what comes out.
         depth: How many there are.
+        last_conv_cfg: `conv_cfg` of the last one, where it differs.
         **kwargs: `conv_cfg`, `norm_cfg`, `act_cfg`, `bias` of `ConvModule`.
     """
     widths = [in_channels, *[channels] * depth]
-    return nn.ModuleList(ConvModule(*pair, 3, padding=1, **kwargs) for pair in itertools.pairwise(widths))
+    styles = [kwargs] * (depth - 1) + [{**kwargs, "conv_cfg": last_conv_cfg or kwargs.get("conv_cfg")}]
+    return nn.ModuleList(
+        ConvModule(*pair, 3, padding=1, **style)
+        for pair, style in zip(itertools.pairwise(widths), styles, strict=False)
+    )
 
 
 def prior_bias(probability: float) -> float:

@@ -149,12 +149,12 @@ class CascadeRoIHead(BaseModule):
     ) -> list[InstanceData]:
         """Return the objects of each image: `bboxes`, `scores`, `labels`, and perhaps `masks`, the best first.
 
-        Scores are the mean of all stages', boxes are the last one's, and masks the mean of all mask heads'.
+        Scores are those of the stages' mean logits, boxes are the last one's, and masks the mean of all mask heads'.
         """
         metas = [sample.metainfo for sample in batch_data_samples]
         counts = [len(found) for found in rpn_results_list]
         rois, scores, boxes = self._refine(x, [found.bboxes for found in rpn_results_list], metas)
-        mean = torch.stack([self._head(stage).scores_of(one) for stage, one in enumerate(scores)]).mean(dim=0)
+        mean = self._head(-1).scores_of(torch.stack(scores).mean(dim=0))
         parts = zip(rois.split(counts), mean.split(counts), boxes[-1].split(counts), metas, strict=True)
         own_size = rescale and not self.with_mask
         found = [self._head(-1).predict_by_feat(*part, cfg=self.test_cfg, rescale=own_size) for part in parts]
