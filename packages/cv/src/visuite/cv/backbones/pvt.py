@@ -19,7 +19,6 @@ from torch.nn.modules.utils import _pair
 
 from visuite.cv.backbones.base import Backbone, chosen
 from visuite.cv.backbones.pvt_block import PositionEmbedding, PyramidBlock
-from visuite.cv.backbones.pvt_keys import from_published
 from visuite.cv.backbones.tokens import drop_path_rates, to_map, token_init
 from visuite.cv.layers.norm import build_norm_layer
 from visuite.cv.layers.patch_embed import PatchEmbed
@@ -63,7 +62,7 @@ class PyramidVisionTransformer(Backbone):
         norm_cfg: The norms' config.
         with_cp: Compute activations again in the backward pass instead of keeping them.
         pretrained: A checkpoint, the short form of `init_cfg=dict(type='Pretrained', checkpoint=...)`.
-        convert_weights: Read checkpoints with the names that the papers' authors gave.
+        convert_weights: Recognise checkpoints with the names of others, the paper's authors for one.
         init_cfg: How weights are initialised.
 
     Raises:
@@ -155,8 +154,7 @@ class PyramidVisionTransformer(Backbone):
 
         self.out_channels = tuple(embed_dims * num_heads[i] for i in self.out_indices)
         self.out_strides = tuple(math.prod(strides[: i + 1]) for i in self.out_indices)
-        if convert_weights:
-            self.register_load_state_dict_pre_hook(from_published)
+        self.convert_weights = convert_weights
         self.hold_frozen()
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

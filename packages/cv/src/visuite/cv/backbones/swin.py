@@ -19,7 +19,6 @@ from torch.nn.modules.utils import _pair
 
 from visuite.cv.backbones.base import Backbone, architecture, check_frozen, chosen, custom_architecture
 from visuite.cv.backbones.swin_block import SwinStage
-from visuite.cv.backbones.swin_keys import from_published
 from visuite.cv.backbones.tokens import drop_path_rates, fit_pos_embed, learnt_tokens, to_map, token_init
 from visuite.cv.layers.norm import build_norm_layer
 from visuite.cv.layers.patch_embed import PatchEmbed
@@ -72,7 +71,7 @@ class SwinTransformer(Backbone):
         stage_cfgs: `block_cfgs` and `downsample_cfg`, more arguments of the blocks and mergings of all stages or of
             each.
         patch_cfg: More arguments of the embedding of patches.
-        convert_weights: Read checkpoints with the names that the paper's authors gave.
+        convert_weights: Recognise checkpoints with the names of others, the paper's authors for one.
         pretrained: A checkpoint, the short form of `init_cfg=dict(type='Pretrained', checkpoint=...)`.
         pretrain_img_size: See `img_size`.
         init_cfg: How weights are initialised.
@@ -121,7 +120,7 @@ class SwinTransformer(Backbone):
         pad_small_map: bool = True,
         stage_cfgs: Cfg | Sequence[Cfg] | None = None,
         patch_cfg: Cfg | None = None,
-        convert_weights: bool = False,
+        convert_weights: bool = True,
         pretrained: str | None = None,
         pretrain_img_size: Size | None = None,
         init_cfg: Any = None,
@@ -178,8 +177,7 @@ class SwinTransformer(Backbone):
         self.out_channels = tuple(widths[i] for i in self.out_indices)
         passed = [min(i + 2, count) if out_after_downsample else i + 1 for i in self.out_indices]
         self.out_strides = tuple(math.prod(strides[:end]) for end in passed)
-        if convert_weights:
-            self.register_load_state_dict_pre_hook(from_published)
+        self.convert_weights = convert_weights
         self.hold_frozen()
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:

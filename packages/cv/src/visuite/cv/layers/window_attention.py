@@ -215,10 +215,13 @@ def _offset_index(rows: int, columns: int, width: int, zero_row: int, zero_colum
 
 
 def _fit_bias(module: WindowMSA, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    """Interpolate biases of a checkpoint that were learnt with another window size."""
+    """Interpolate biases of a checkpoint that were learnt with another window size; compute their index again."""
     table, index = prefix + "relative_position_bias_table", prefix + "relative_position_index"
     own, given = module.relative_position_bias_table, state.get(table)
-    if given is None or given.shape == own.shape or given.shape[1] != own.shape[1]:
+    if given is None:
+        return
+    state[index] = module.relative_position_index  # some files lack it, or have it flat
+    if given.shape == own.shape or given.shape[1] != own.shape[1]:
         return
     side = round(given.shape[0] ** 0.5)
     if side * side != given.shape[0]:
@@ -227,4 +230,3 @@ def _fit_bias(module: WindowMSA, state: dict[str, Any], prefix: str, *_: Any) ->
     grid = given.float().T.unflatten(1, (side, side))[None]
     grid = F.interpolate(grid, size=(2 * rows - 1, 2 * columns - 1), mode="bicubic", align_corners=False)
     state[table] = grid[0].flatten(1).T.to(given.dtype)
-    state[index] = module.relative_position_index

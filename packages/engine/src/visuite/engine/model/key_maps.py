@@ -20,13 +20,12 @@ OWN = "own"
 
 
 class KeyMap(Protocol):
-    """Maps the names that somebody gives to weights to those of a class of modules.
+    """Maps the names that somebody gives to weights to those of a class of modules."""
 
-    Attributes:
-        sources: Whose names they are: `('torchvision', 'timm')`.
-    """
-
-    sources: Collection[str]
+    @property
+    def sources(self) -> Collection[str]:
+        """Whose names they are: `('torchvision', 'timm')`."""
+        ...
 
     def fits(self, module: nn.Module, names: Collection[str]) -> bool:
         """Tell whether a file with these names is of this kind."""

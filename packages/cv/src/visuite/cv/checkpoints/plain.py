@@ -1,0 +1,72 @@
+"""Key maps of VGG and RepVGG."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from torch import nn
+
+from visuite.cv.backbones.repvgg import RepVGG
+from visuite.cv.backbones.vgg import VGG
+from visuite.cv.checkpoints.renaming import Renaming, Rules, less, moved
+from visuite.cv.layers import ConvModule
+from visuite.engine.model import register_key_map
+
+
+def _vgg(module: VGG, names: Collection[str]) -> Rules:
+    """There, convolutions, norms, activations and pooling layers are counted alike."""
+    places: dict[str, str] = {}
+    count = 0
+    for index, layer in enumerate(module.features):
+        if isinstance(layer, nn.MaxPool2d):
+            count += 1
+            continue
+        assert isinstance(layer, ConvModule)
+        places[f"features.{count}"] = f"features.{index}.conv"
+        if layer.norm_name is not None:
+            places[f"features.{count + 1}"] = f"features.{index}.{layer.norm_name}"
+        count += 1 + layer.with_norm + layer.with_activation
+    return [moved(places)]
+
+
+register_key_map(
+    VGG,
+    Renaming(("torchvision", "timm"), r"^features\.\d+\.weight$", _vgg, left_out=r"^(classifier|pre_logits|head)\."),
+)
+
+register_key_map(
+    RepVGG,
+    Renaming(
+        ("timm",),
+        r"^stem\.(conv_kxk|reparam_conv)\.",
+        [
+            (r"^stages\.(\d+)\.", less("stage_{}.", -1)),
+            (r"\.conv_kxk\.", ".branch_3x3."),
+            (r"\.conv_1x1\.", ".branch_1x1."),
+            (r"\.bn\.", ".norm."),
+            (r"\.identity\.", ".branch_norm."),
+            (r"\.reparam_conv\.", ".branch_reparam."),
+            (r"\.attn\.fc(\d)\.", r".se_layer.conv\1.conv."),
+        ],
+        left_out=r"^head\.",
+    ),
+)
+register_key_map(
+    RepVGG,
+    Renaming(
+        ("megvii",),  # the authors
+        r"^stage0\.rbr_",
+        [
+            (r"^stage0\.", "stem."),
+            (r"^stage(\d+)\.", r"stage_\1."),
+            (r"\.rbr_dense\.", ".branch_3x3."),
+            (r"\.rbr_1x1\.", ".branch_1x1."),
+            (r"\.bn\.", ".norm."),
+            (r"\.rbr_identity\.", ".branch_norm."),
+            (r"\.rbr_reparam\.", ".branch_reparam."),
+            (r"\.se\.down\.", ".se_layer.conv1.conv."),
+            (r"\.se\.up\.", ".se_layer.conv2.conv."),
+        ],
+        left_out=r"^linear\.",
+    ),
+)
