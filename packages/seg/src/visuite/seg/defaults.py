@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from visuite.cv.backbones import HRNet, MobileNetV2, MobileNetV3, VisionTransformer
+from visuite.cv.losses import CrossEntropyLoss, FocalLoss
 from visuite.seg.registry import MODELS
 
 _DENSE_TRANSFORMER: dict[str, Any] = {
@@ -20,3 +21,5 @@ MODELS.register_defaults(
     MobileNetV3, out_indices=(0, 1, 12), output_stride=8, reduction_factor=1, adaptive_padding=True
 )
 MODELS.register_defaults(VisionTransformer, **_DENSE_TRANSFORMER)
+MODELS.register_defaults(CrossEntropyLoss, avg_class_weight=True)
+MODELS.register_defaults(FocalLoss, alpha=0.5)

@@ -46,6 +46,7 @@ from visuite.cv.losses.regression import (
     smooth_l1_loss,
 )
 from visuite.cv.losses.seesaw_loss import SeesawLoss, seesaw_loss
+from visuite.cv.losses.sigmoid_scores import CrossEntropyCustomLoss, FocalCustomLoss
 from visuite.cv.losses.tversky_loss import TverskyLoss, tversky_loss
 from visuite.cv.losses.varifocal_loss import VarifocalLoss, varifocal_loss
 
@@ -59,10 +60,12 @@ __all__ = [
     "BoundaryLoss",
     "BoundedIoULoss",
     "CIoULoss",
+    "CrossEntropyCustomLoss",
     "CrossEntropyLoss",
     "DIoULoss",
     "DiceLoss",
     "DistributionFocalLoss",
+    "FocalCustomLoss",
     "FocalLoss",
     "GIoULoss",
     "GaussianFocalLoss",

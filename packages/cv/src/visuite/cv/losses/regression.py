@@ -27,6 +27,9 @@ def balanced_l1_loss(
 ) -> torch.Tensor:
     """L1 loss whose gradient grows as a logarithm, so that small errors count more (Pang et al., arXiv:1904.02701).
 
+    With d the distance and b = e^(gamma / alpha) - 1, it is `alpha / b (b d + 1) log(b d / beta + 1) - alpha d` below
+    beta, and continues as a line of slope gamma. The paper has beta = 1.
+
     Args:
         pred: (*).
         target: (*).
