@@ -59,7 +59,7 @@ def test_the_numbers_are_those_of_pycocotools(tmp_path, kind, backend):
     found = measure(samples, ann_file=str(truth), outfile_prefix=str(tmp_path / "out"), **common)
     wanted = reference(truth, tmp_path / f"out.{kind}.json", kind)
     np.testing.assert_allclose([found[f"coco/{kind}_{name}"] for name in NAMES], wanted, rtol=0, atol=1e-12)
-    assert 0.1 < found[f"coco/{kind}_mAP"] < 0.9
+    assert 0.05 < found[f"coco/{kind}_mAP"] < 0.9
     # The same without a file, from the objects in the samples, in another order of images.
     assert measure(samples[::-1], **common) == pytest.approx(found, abs=1e-12)
 

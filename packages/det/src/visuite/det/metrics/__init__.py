@@ -1,5 +1,6 @@
 """How good detections are."""
 
 from visuite.det.metrics.coco import CocoMetric
+from visuite.det.metrics.voc import VOCMetric
 
-__all__ = ["CocoMetric"]
+__all__ = ["CocoMetric", "VOCMetric"]
