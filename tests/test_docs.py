@@ -31,7 +31,7 @@ def test_snippets_run_one_after_the_other(page, tmp_path, monkeypatch):
 
 
 def test_every_page_with_snippets_is_run_somewhere():
-    tests = "".join(p.read_text() for p in (ROOT / "tests" / "engine").rglob("test_*docs.py"))
+    tests = "".join(p.read_text() for p in (ROOT / "tests").rglob("test_*docs.py"))
     pages = {p.stem for p in PAGES if SNIPPET.search(p.read_text())} - set(WHOLE)
     assert not {page for page in pages if f"docs/{page}.md" not in tests and f'"{page}.md"' not in tests}
 
