@@ -134,11 +134,11 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         self.add_ctr_clamp = add_ctr_clamp
         self.ctr_clamp = ctr_clamp
 
-    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:
         """Return the deltas (*, 4) from boxes (*, 4) to objects (*, 4)."""
         return bbox2delta(bboxes, gt_bboxes, self.means, self.stds)
 
-    def decode(  # type: ignore[override]
+    def decode(
         self,
         bboxes: torch.Tensor,
         pred_bboxes: torch.Tensor,
@@ -175,11 +175,11 @@ class LegacyDeltaXYWHBBoxCoder(BBoxCoder):
     ) -> None:
         self.means, self.stds = tuple(target_means), tuple(target_stds)
 
-    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:
         """Return the deltas (*, 4) from boxes (*, 4) to objects (*, 4)."""
         return bbox2delta(bboxes, gt_bboxes, self.means, self.stds, pixel=1)
 
-    def decode(  # type: ignore[override]
+    def decode(
         self,
         bboxes: torch.Tensor,
         pred_bboxes: torch.Tensor,

@@ -53,13 +53,13 @@ class DistancePointBBoxCoder(BBoxCoder):
     def __init__(self, clip_border: bool | None = True) -> None:
         self.clip_border = clip_border
 
-    def encode(  # type: ignore[override]
+    def encode(
         self, points: torch.Tensor, gt_bboxes: torch.Tensor, max_dis: float | None = None, eps: float = 0.1
     ) -> torch.Tensor:
         """Return the distances (*, 4) from points (*, 2) to the edges of objects (*, 4); see `bbox2distance`."""
         return bbox2distance(points, gt_bboxes, max_dis, eps)
 
-    def decode(  # type: ignore[override]
+    def decode(
         self, points: torch.Tensor, pred_bboxes: torch.Tensor, max_shape: MaxShape | None = None
     ) -> torch.Tensor:
         """Return the boxes (*, 4) of distances (*, 4) from points (*, 2)."""

@@ -82,11 +82,11 @@ class TBLRBBoxCoder(BBoxCoder):
         self.normalizer = normalizer
         self.clip_border = clip_border
 
-    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:
         """Return the distances (*, 4) from boxes (*, 4) to objects (*, 4)."""
         return bboxes2tblr(bboxes, gt_bboxes, self.normalizer)
 
-    def decode(  # type: ignore[override]
+    def decode(
         self, bboxes: torch.Tensor, pred_bboxes: torch.Tensor, max_shape: MaxShape | None = None
     ) -> torch.Tensor:
         """Return the boxes (*, 4) of distances (*, 4) from boxes (*, 4)."""

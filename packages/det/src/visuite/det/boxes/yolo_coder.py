@@ -24,9 +24,7 @@ class YOLOBBoxCoder(BBoxCoder):
     def __init__(self, eps: float = 1e-6) -> None:
         self.eps = eps
 
-    def encode(  # type: ignore[override]
-        self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor, stride: torch.Tensor | float
-    ) -> torch.Tensor:
+    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor, stride: torch.Tensor | float) -> torch.Tensor:
         """Return the codes (*, 4) that lead from anchors to objects.
 
         Args:
@@ -40,9 +38,7 @@ class YOLOBBoxCoder(BBoxCoder):
         growth = torch.log((goal_size / size).clamp(min=self.eps))
         return torch.cat((place.clamp(self.eps, 1 - self.eps), growth), dim=-1)
 
-    def decode(  # type: ignore[override]
-        self, bboxes: torch.Tensor, pred_bboxes: torch.Tensor, stride: torch.Tensor | float
-    ) -> torch.Tensor:
+    def decode(self, bboxes: torch.Tensor, pred_bboxes: torch.Tensor, stride: torch.Tensor | float) -> torch.Tensor:
         """Return the boxes (*, 4) of codes.
 
         Args:
