@@ -14,7 +14,7 @@ from torch import nn
 
 from visuite.engine.model import BaseModule
 from visuite.engine.structures import PixelData
-from visuite.seg.layers import ConvOptions, resize, resize_concat
+from visuite.seg.layers import ConvOptions, resize, resize_concat, resize_like
 from visuite.seg.layers.conv_options import RELU, Cfg
 from visuite.seg.registry import MODELS, TASK_UTILS
 from visuite.seg.structures import SegDataSample
@@ -126,11 +126,15 @@ class BaseDecodeHead(BaseModule):
 
     def losses_of(self, seg_logits: torch.Tensor, seg_label: torch.Tensor) -> Losses:
         """Return the losses and the accuracy of scores (B, K, h, w), resized to the truth (B, 1, H, W)."""
-        seg_logits = resize(seg_logits, seg_label.shape[2:], align_corners=self.align_corners)
+        seg_logits = self.resized_to(seg_logits, seg_label)
         weight = None if self.sampler is None else self.sampler.sample(seg_logits, seg_label)
         losses = self.named_losses(seg_logits, seg_label, weight=weight)
         losses["acc_seg"] = self.accuracy(seg_logits, seg_label)
         return losses
+
+    def resized_to(self, seg_logits: torch.Tensor, seg_label: torch.Tensor) -> torch.Tensor:
+        """Resize scores (B, K, h, w) to the size of the truth (B, 1, H, W)."""
+        return resize_like(seg_logits, seg_label, align_corners=self.align_corners)
 
     def named_losses(self, seg_logits: torch.Tensor, seg_label: torch.Tensor, **kwargs: Any) -> Losses:
         """Return all losses of scores (B, K, H, W) and labels (B, 1, H, W) by their names; equal names add up."""
