@@ -16,6 +16,7 @@ from visuite.cv.backbones import (
     VGG,
     ConvNeXt,
     CSPDarknet,
+    CSPNet,
     CSPNeXt,
     Darknet,
     DenseNet,
@@ -30,6 +31,7 @@ from visuite.cv.backbones import (
     ResNet,
     ShuffleNetV2,
 )
+from visuite.cv.backbones.cspnet import CSPArch
 
 BN = {"type": "BN"}
 THIN_REGNET = {"w0": 8, "wa": 8.0, "wm": 2.0, "depth": 5, "group_w": 4, "bot_mul": 1.0}
@@ -52,6 +54,13 @@ def thin_hrnet() -> dict[str, Any]:
     return {"stage1": stage(1, "BOTTLENECK"), **{f"stage{n}": stage(n) for n in (2, 3, 4)}}
 
 
+class ThinCSPNet(CSPNet):
+    arch_settings = {
+        "darknet": {53: CSPArch((8, 16), (1, 2), (2, 1), (0.5, 1))},
+        "resnet": {50: CSPArch((8, 16), (1, 2), (2, 2), (0.5, 0.5))},
+    }
+
+
 @dataclass
 class Case:
     """A thin network, and what of the contracts is special about it."""
@@ -64,7 +73,7 @@ class Case:
     has_norms_to_hold: bool = True
 
 
-def _bind(kind: Callable[..., nn.Module], **arguments: Any) -> Callable[..., nn.Module]:
+def _bind(kind: Callable[..., nn.Module], /, **arguments: Any) -> Callable[..., nn.Module]:
     return lambda **more: kind(**{**arguments, **more})
 
 
@@ -87,6 +96,12 @@ CASES: dict[str, Case] = {
     "cspdarknet": Case(_bind(CSPDarknet, **CSP), (1, ("stem", "stage1")), checkpoints_by=""),
     "cspdarknet-p6": Case(
         _bind(CSPDarknet, arch="P6", **{**CSP, "out_indices": (0, 5)}, use_depthwise=True), (0, ("stem",)), ""
+    ),
+    "csp-darknet-cls": Case(
+        _bind(ThinCSPNet, kind="darknet", depth=53, out_indices=(0, 1)), (1, ("stem", "stages.0")), checkpoints_by=""
+    ),
+    "csp-resnet": Case(
+        _bind(ThinCSPNet, kind="resnet", depth=50, out_indices=(0, 1)), (1, ("stem", "stages.0")), checkpoints_by=""
     ),
     "cspnext": Case(_bind(CSPNeXt, **CSP), (2, ("stem", "stage1", "stage2")), checkpoints_by=""),
     "cspnext-plain": Case(
@@ -202,6 +217,8 @@ def test_norm_eval_and_frozen_stages(case: Case) -> None:
         (_bind(DenseNet, arch={"depths": (1,)}), "growth_rate"),
         (_bind(RepVGG, arch="A4"), "A4"),
         (_bind(RepVGG, arch="A0", strides=(2, 2)), "length"),
+        (_bind(CSPNet, kind="densenet", depth=50, out_indices=(3,)), "darknet, resnet, resnext"),
+        (_bind(CSPNet, kind="resnet", depth=53, out_indices=(3,)), "CSPNet of resnets has no 53"),
         (_bind(CSPDarknet, arch="p5"), "did you mean 'P5'"),
         (_bind(CSPDarknet, out_indices=(5,)), "out_indices"),
         (_bind(CSPNeXt, frozen_stages=5), "frozen_stages"),

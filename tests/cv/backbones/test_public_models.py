@@ -28,6 +28,7 @@ from visuite.cv.backbones import (
     ShuffleNetV2,
 )
 from visuite.cv.backbones.regnet import fit_groups, stage_shapes
+from visuite.engine.registry import MODELS
 
 Make = Callable[[], nn.Module]
 
@@ -40,6 +41,10 @@ def _shapes(make: Make, without: tuple[str, ...] = ()) -> Counter[tuple[int, ...
 
 def _ours(kind: Callable[..., nn.Module], **arguments: Any) -> Make:
     return lambda: kind(**arguments)
+
+
+def _built(name: str, **arguments: Any) -> Make:
+    return lambda: MODELS.build({"type": name, **arguments})
 
 
 TORCHVISION: dict[str, Make] = {
@@ -215,6 +220,9 @@ _V1 = {"deep_stem": False, "avg_down": False}
         ("resnest50d", {}, _ours(ResNeSt, depth=50)),
         ("resnest50d_4s2x40d", _GROUPED, _ours(ResNeSt, depth=50, radix=4, groups=2, base_width=40)),
         ("res2net50d", {}, _ours(Res2Net, depth=50)),
+        ("cspdarknet53", {}, _built("CSPDarkNet", depth=53)),
+        ("cspresnet50", {}, _built("CSPResNet", depth=50)),
+        ("cspresnext50", {}, _built("CSPResNeXt", depth=50)),
         ("res2net50_14w_8s", {}, _ours(Res2Net, depth=50, scales=8, base_width=14, **_V1)),
     ],
 )

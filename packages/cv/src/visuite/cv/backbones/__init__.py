@@ -4,6 +4,7 @@ from visuite.cv.backbones.base import Backbone
 from visuite.cv.backbones.convnext import ConvNeXt
 from visuite.cv.backbones.csp_base import CSPBackbone
 from visuite.cv.backbones.csp_darknet import CSPDarknet
+from visuite.cv.backbones.cspnet import CSPNet
 from visuite.cv.backbones.cspnext import CSPNeXt
 from visuite.cv.backbones.darknet import Darknet
 from visuite.cv.backbones.deit import DistilledVisionTransformer
@@ -40,6 +41,7 @@ __all__ = [
     "CSPBackbone",
     "CSPDarknet",
     "CSPNeXt",
+    "CSPNet",
     "ConvNeXt",
     "Darknet",
     "DenseNet",

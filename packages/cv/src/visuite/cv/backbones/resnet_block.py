@@ -15,6 +15,7 @@ from torch import nn
 from visuite.cv.layers import (
     DropPath,
     SELayer,
+    build_activation_layer,
     build_conv_layer,
     build_norm_layer,
     build_plugin_layer,
@@ -36,6 +37,7 @@ class BlockOptions:
         with_cp: Compute activations again in the backward pass instead of keeping them.
         conv_cfg: Config of the convolutions.
         norm_cfg: Config of the norms.
+        act_cfg: Config of the activations.
         dcn: Config of the deformable convolution that takes the place of the 3x3 one; with
             `fallback_on_stride=True` not where that has a stride.
         plugins: `dict(cfg=..., position='after_conv1|2|3')` each.
@@ -51,6 +53,7 @@ class BlockOptions:
     with_cp: bool = False
     conv_cfg: Cfg | None = None
     norm_cfg: Cfg = field(default_factory=lambda: {"type": "BN"})
+    act_cfg: Cfg = field(default_factory=lambda: {"type": "ReLU"})
     dcn: Cfg | None = None
     plugins: Sequence[Cfg] = ()
     drop_path_rate: float = 0.0
@@ -91,6 +94,8 @@ class BlockOptions:
 class ResidualBlock(BaseModule):
     """A shortcut and a residual, added: `relu(shortcut(x) + drop_path(se_layer(residual(x))))`.
 
+    `relu` is the activation that the options name.
+
     Args:
         channels: K.
         options: What the blocks of a stage share.
@@ -104,7 +109,7 @@ class ResidualBlock(BaseModule):
         self.expansion = self.expansion_of(options)
         self.with_cp = options.with_cp
         self.zero_init_residual = options.zero_init_residual
-        self.relu = nn.ReLU(inplace=True)
+        self.relu = build_activation_layer({"inplace": True, **options.act_cfg})
         self.drop_path = DropPath(options.drop_path_rate) if options.drop_path_rate > 0 else nn.Identity()
         self.se_layer = (
             nn.Identity() if options.se_ratio is None else SELayer(channels * self.expansion, ratio=options.se_ratio)
