@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.painted import Box, assert_followed, objects
+from visuite.det.datasets import MultiImageMixDataset
 from visuite.det.structures import PolygonMasks
-from visuite.det.transforms import CachedMixUp, CachedMosaic, CopyPaste, MixUp, Mosaic
+from visuite.det.transforms import CachedMixUp, CachedMosaic, CopyPaste, MixUp, Mosaic, PackDetInputs
 from visuite.det.transforms.cache import SampleCache
 from visuite.det.transforms.mixup import Blending
 from visuite.det.transforms.mosaic import Tiling
+from visuite.engine.dataset.seeding import SampleKey
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(20, 90), st.integers(20, 90))
@@ -215,6 +218,36 @@ def test_bad_options_of_mixing() -> None:
     ):
         with pytest.raises(ValueError, match=r"range|max_cached_images"):
             make()
+
+
+class Loaded:
+    """A data set of ready-made samples."""
+
+    metainfo: dict[str, Any] = {}
+
+    def __init__(self) -> None:
+        self.samples = images(5, 8)
+
+    def full_init(self) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return dict(self.samples[index])
+
+
+def test_what_is_mixed_follows_from_seed_epoch_and_index_alone() -> None:
+    pipeline = [Mosaic((40, 40), pad_val=0), MixUp((60, 50)), PackDetInputs()]
+
+    def made(order: list[int], epoch: int = 0) -> dict[int, torch.Tensor]:
+        mixed_set = MultiImageMixDataset(Loaded(), pipeline)
+        return {i: mixed_set[SampleKey(i, 7, epoch)]["inputs"] for i in order}
+
+    one, other = made([0, 1, 2, 3]), made([3, 1, 0, 2])
+    assert all(torch.equal(one[i], other[i]) for i in one)
+    assert not all(torch.equal(one[i], later) for i, later in made([0, 1, 2, 3], epoch=1).items())
 
 
 # ---------------------------------------------------------------------- pasting

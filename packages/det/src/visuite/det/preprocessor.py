@@ -25,18 +25,14 @@ class DetDataPreprocessor(ImgDataPreprocessor):
     Args:
         mean: One value per channel.
         std: One value per channel.
-        pad_size_divisor: H and W become multiples of it.
-        pad_value: What padding holds, after normalising.
         pad_mask: Pad true masks too, while training.
         mask_pad_value: With this.
         pad_seg: Pad true semantic maps too, while training.
         seg_pad_value: With this, which losses ignore.
-        bgr_to_rgb: Reverse the order of three channels.
-        rgb_to_bgr: The same thing, by its other name.
         boxtype2tensor: Take boxes out of objects that hold them as `.tensor`.
-        non_blocking: Copy to the device without waiting.
         batch_augments: Configs or callables, called one after the other with images (B, C, H, W) and samples while
             training; each returns both.
+        **of_images: As of `ImgDataPreprocessor`: `pad_size_divisor`, `pad_value`, `bgr_to_rgb`, `non_blocking`, ...
     """
 
     def __init__(
@@ -44,27 +40,15 @@ class DetDataPreprocessor(ImgDataPreprocessor):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         *,
-        pad_size_divisor: int = 1,
-        pad_value: float = 0,
         pad_mask: bool = False,
         mask_pad_value: int = 0,
         pad_seg: bool = False,
         seg_pad_value: int = 255,
-        bgr_to_rgb: bool = False,
-        rgb_to_bgr: bool = False,
         boxtype2tensor: bool = True,
-        non_blocking: bool = False,
         batch_augments: Sequence[Mapping[str, Any] | BatchAugment] | None = None,
+        **of_images: Any,
     ) -> None:
-        super().__init__(
-            mean=mean,
-            std=std,
-            pad_size_divisor=pad_size_divisor,
-            pad_value=pad_value,
-            bgr_to_rgb=bgr_to_rgb,
-            rgb_to_bgr=rgb_to_bgr,
-            non_blocking=non_blocking,
-        )
+        super().__init__(mean, std, **of_images)
         self.pad_mask = pad_mask
         self.mask_pad_value = mask_pad_value
         self.pad_seg = pad_seg

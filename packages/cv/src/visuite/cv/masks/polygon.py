@@ -189,10 +189,16 @@ def clip_polygon(points: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     pieces are joined along the border.
     """
     limits = np.array([shape[1], shape[0]])
-    if (points >= 0).all() and (points <= limits).all():
+    low, high = points.min(axis=0), points.max(axis=0)
+    if (low >= 0).all() and (high <= limits).all():
         return points
-    for axis, bound, sign in ((0, 0, 1), (1, 0, 1), (0, limits[0], -1), (1, limits[1], -1)):
-        points = _clip_side(points, axis, bound, sign)
+    if (high <= 0).any() or (low >= limits).any():
+        return points[:0]
+    for axis in (0, 1):
+        if low[axis] < 0:
+            points = _clip_side(points, axis, 0, 1)
+        if high[axis] > limits[axis] and len(points):
+            points = _clip_side(points, axis, limits[axis], -1)
         if len(points) < 3:
             return points[:0]
     return points if polygon_area(points) > 0 else points[:0]

@@ -19,6 +19,7 @@ from visuite.det.transforms.cropping import Expand, MinIoURandomCrop, RandomCent
 from visuite.det.transforms.erasing import CutOut, RandomErasing
 from visuite.det.transforms.filtering import FilterAnnotations
 from visuite.det.transforms.geometric import Rotate, ShearX, ShearY, TranslateX, TranslateY
+from visuite.det.transforms.glip import GTBoxSubOne_GLIP, RandomFlip_GLIP
 from visuite.det.transforms.loading import LoadEmptyAnnotations, LoadPanopticAnnotations, LoadProposals
 from visuite.det.transforms.mixup import CachedMixUp, MixUp
 from visuite.det.transforms.mosaic import CachedMosaic, Mosaic
@@ -44,6 +45,7 @@ __all__ = [
     "FilterAnnotations",
     "FixScaleResize",
     "FixShapeResize",
+    "GTBoxSubOne_GLIP",
     "InstaBoost",
     "Invert",
     "LoadEmptyAnnotations",
@@ -59,6 +61,7 @@ __all__ = [
     "RandomCenterCropPad",
     "RandomCrop",
     "RandomErasing",
+    "RandomFlip_GLIP",
     "RandomOrder",
     "RandomShift",
     "ResizeShortestEdge",
