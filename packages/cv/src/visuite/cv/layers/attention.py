@@ -90,6 +90,7 @@ class MultiheadAttention(nn.Module):
         proj_drop: The chance of a value of the result to be zeroed.
         dropout_layer: Config of what drops the result as a whole, such as `DropPath`.
         batch_first: Tensors are (B, L, C); else (L, B, C).
+        dropout: One chance for both `attn_drop` and the dropping of the result, as configs of detectors say it.
         **kwargs: For `torch.nn.MultiheadAttention`.
     """
 
@@ -102,10 +103,13 @@ class MultiheadAttention(nn.Module):
         dropout_layer: Cfg | None = _DROPOUT,
         *,
         batch_first: bool = False,
+        dropout: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__()
         check_heads(embed_dims, num_heads)
+        if dropout is not None:
+            attn_drop, dropout_layer = dropout, {**(dropout_layer or _DROPOUT), "drop_prob": dropout}
         self.embed_dims, self.num_heads, self.batch_first = embed_dims, num_heads, batch_first
         self.attn = nn.MultiheadAttention(embed_dims, num_heads, attn_drop, batch_first=batch_first, **kwargs)
         self.proj_drop = nn.Dropout(proj_drop)

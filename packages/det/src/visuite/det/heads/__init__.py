@@ -2,10 +2,13 @@
 
 from visuite.det.heads.anchor_head import AnchorHead
 from visuite.det.heads.atss_head import ATSSHead
+from visuite.det.heads.deformable_detr_head import DeformableDETRHead
 from visuite.det.heads.dense import DenseHead, DenseOutputs, best_of_levels, finish, rescale_boxes
+from visuite.det.heads.detr_head import DETRHead
 from visuite.det.heads.fcos_head import FCOSHead
 from visuite.det.heads.gfl_head import GFLHead, Integral
 from visuite.det.heads.levels import flatten_levels, map_sizes, mean_over_ranks, usable_priors
+from visuite.det.heads.query_head import QueryHead
 from visuite.det.heads.retina_head import RetinaHead
 from visuite.det.heads.rpn_head import RPNHead
 from visuite.det.heads.rtmdet_head import RTMDetSepBNHead
@@ -16,11 +19,14 @@ from visuite.det.heads.yolox_head import YOLOXHead
 __all__ = [
     "ATSSHead",
     "AnchorHead",
+    "DETRHead",
+    "DeformableDETRHead",
     "DenseHead",
     "DenseOutputs",
     "FCOSHead",
     "GFLHead",
     "Integral",
+    "QueryHead",
     "RPNHead",
     "RTMDetSepBNHead",
     "RetinaHead",
