@@ -112,6 +112,18 @@ TIMM: dict[str, Case] = {
     "resnet18d": Case(_map, _of("cls.ResNetV1d", depth=18)),
     "resnet50d": Case(_map, _of("ResNetV1d", depth=50, **LAST)),
     "seresnet50": Case(_map, _of("cls.SEResNet", depth=50)),
+    "resnest50d": Case(_map, _of("ResNeSt", depth=50, **LAST)),
+    "resnest50d_4s2x40d": Case(
+        _map,
+        _of("ResNeSt", depth=50, radix=4, groups=2, base_width=40, **LAST),
+        arguments={"block_args": {"radix": 4, "avd": True, "avd_first": False}},  # as we order them, not as it does
+    ),
+    "res2net50d": Case(_map, _of("Res2Net", depth=50, **LAST)),
+    "res2net50_14w_8s": Case(
+        _map, _of("Res2Net", depth=50, scales=8, base_width=14, deep_stem=False, avg_down=False, **LAST)
+    ),
+    "darknet53": Case(_map, _of("Darknet", depth=53, out_indices=(5,), act_cfg={"type": "LeakyReLU"})),
+    "cspnext_s": Case(_map, _of("CSPNeXt", deepen_factor=0.33, widen_factor=0.5, norm_cfg=BN, out_indices=(4,))),
     "regnetx_004": Case(_map, _of("RegNet", arch="regnetx_400mf", **LAST)),
     "hrnet_w18": Case(_timm_hrnet, _of("HRNet", arch="w18"), (64, 96)),
     "vgg11_bn": Case(_features, _of("VGG", depth=11, norm_cfg=BN)),
@@ -145,7 +157,7 @@ TIMM: dict[str, Case] = {
     "xcit_nano_12_p16_224": Case(_class_token, _of("XCiT", embed_dims=128, depth=12, num_heads=4), (64, 96)),
     "mixer_b16_224": Case(lambda m, x: m.forward_features(x).mT, _of("MlpMixer", **SMALL), (64, 64), SMALL),
 }
-SLOW = {"repvgg_d2se"}
+SLOW = {"repvgg_d2se", "wide_resnet50_2", "vgg11", "darknet53", "res2net50_14w_8s", "resnest50d_4s2x40d"}
 IDS = [
     pytest.param(library, name, marks=[pytest.mark.slow] if name in SLOW else [], id=f"{library}-{name}")
     for library, table in (("torchvision", TORCHVISION), ("timm", TIMM))

@@ -1,4 +1,4 @@
-"""Key maps of VGG and RepVGG."""
+"""Key maps of VGG, RepVGG, Darknet and CSPNeXt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Collection
 
 from torch import nn
 
+from visuite.cv.backbones.cspnext import CSPNeXt
+from visuite.cv.backbones.darknet import Darknet
 from visuite.cv.backbones.repvgg import RepVGG
+from visuite.cv.backbones.ssd_vgg import SSDVGG
 from visuite.cv.backbones.vgg import VGG
 from visuite.cv.checkpoints.renaming import Renaming, Rules, less, moved
 from visuite.cv.layers import ConvModule
@@ -33,6 +36,9 @@ register_key_map(
     VGG,
     Renaming(("torchvision", "timm"), r"^features\.\d+\.weight$", _vgg, left_out=r"^(classifier|pre_logits|head)\."),
 )
+
+# The names are those of torchvision; the classifier has no place here.
+register_key_map(SSDVGG, Renaming(("torchvision",), r"^classifier\.", left_out=r"^classifier\."))
 
 register_key_map(
     RepVGG,
@@ -68,5 +74,29 @@ register_key_map(
             (r"\.se\.up\.", ".se_layer.conv2.conv."),
         ],
         left_out=r"^linear\.",
+    ),
+)
+
+register_key_map(
+    Darknet,
+    Renaming(
+        ("timm",),
+        r"^stages\.0\.conv_down\.",
+        [
+            (r"^stem\.conv1\.", "conv1."),
+            (r"^stages\.(\d+)\.", less("conv_res_block{}.", -1)),
+            (r"\.conv_down\.", ".conv."),
+            (r"\.blocks\.", ".res"),
+        ],
+        left_out=r"^head\.",
+    ),
+)
+register_key_map(
+    CSPNeXt,
+    Renaming(
+        ("timm",),
+        r"^stages\.0\.1\.main_conv\.",
+        [(r"^stages\.(\d+)\.", less("stage{}.", -1))],
+        left_out=r"^head\.",
     ),
 )

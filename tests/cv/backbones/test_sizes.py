@@ -1,4 +1,7 @@
-"""Sizes of every architecture, and features, against torchvision's and timm's models."""
+"""Sizes of every architecture, against torchvision's and timm's models.
+
+That these give the same features, too, is held in tests/cv/checkpoints/test_public_models.py.
+"""
 
 from __future__ import annotations
 
@@ -162,75 +165,3 @@ def _only_tops(ours: Counter[tuple[int, ...]], theirs: Counter[tuple[int, ...]])
     more = Counter(_numels(ours))
     more.subtract(_numels(theirs))
     return min(more.values()) >= 0 and sum(more.values()) <= 5
-
-
-def _by_position(theirs: nn.Module, ours: nn.Module, without: tuple[str, ...]) -> None:
-    """Copy weights and statistics drawn at random, in the order in which both models name them."""
-    for layer in theirs.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            nn.init.uniform_(layer.running_mean, -0.1, 0.1)
-            nn.init.uniform_(layer.running_var, 0.5, 1.5)
-    values = [value for name, value in theirs.state_dict().items() if not name.startswith(without)]
-    ours.load_state_dict(dict(zip(ours.state_dict(), values, strict=True)))
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "rest"),
-    [
-        ("vgg11_bn", _ours(VGG, depth=11, norm_cfg={"type": "BN"}), ("classifier",)),
-        ("mobilenet_v2", _ours(MobileNetV2, out_indices=(7,)), ("classifier",)),
-        ("mobilenet_v3_small", _ours(MobileNetV3, arch="small"), ("classifier",)),
-        ("shufflenet_v2_x1_0", _ours(ShuffleNetV2), ("fc",)),
-        ("efficientnet_b0", _ours(EfficientNet, conv_cfg=None, norm_cfg={"type": "BN"}), ("classifier",)),
-    ],
-)
-def test_same_features_as_torchvision_from_its_weights(name: str, make: Make, rest: tuple[str, ...]) -> None:
-    torch.manual_seed(0)
-    quick = {"init_weights": False} if name.startswith("vgg") else {}
-    theirs, ours = torchvision.models.get_model(name, **quick).eval(), make().eval()
-    _by_position(theirs, ours, rest)
-    layers = [layer for key, layer in theirs.named_children() if not key.startswith((*rest, "avgpool"))]
-    images = torch.randn(2, 3, 75, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(images)[-1], nn.Sequential(*layers)(images), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.slow
-def test_same_features_as_timm_hrnet_from_its_weights() -> None:
-    timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    theirs, ours = timm.create_model("hrnet_w18").eval(), HRNet("w18").eval()
-    weights = theirs.state_dict()
-    ours.load_state_dict({name: weights[name] for name in ours.state_dict()})
-    images = torch.randn(1, 3, 64, 96)
-    with torch.no_grad():
-        x = theirs.act2(theirs.bn2(theirs.conv2(theirs.act1(theirs.bn1(theirs.conv1(images))))))
-        for got, expected in zip(ours(images), theirs.stages(x), strict=True):
-            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
-
-
-_GROUPED = {"block_args": {"radix": 4, "avd": True, "avd_first": False}}
-_V1 = {"deep_stem": False, "avg_down": False}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options", "make"),
-    [
-        ("resnest50d", {}, _ours(ResNeSt, depth=50)),
-        ("resnest50d_4s2x40d", _GROUPED, _ours(ResNeSt, depth=50, radix=4, groups=2, base_width=40)),
-        ("res2net50d", {}, _ours(Res2Net, depth=50)),
-        ("cspdarknet53", {}, _built("CSPDarkNet", depth=53)),
-        ("cspresnet50", {}, _built("CSPResNet", depth=50)),
-        ("cspresnext50", {}, _built("CSPResNeXt", depth=50)),
-        ("res2net50_14w_8s", {}, _ours(Res2Net, depth=50, scales=8, base_width=14, **_V1)),
-    ],
-)
-def test_same_features_as_timm_from_its_weights(name: str, options: dict[str, Any], make: Make) -> None:
-    timm = pytest.importorskip("timm")
-    torch.manual_seed(0)
-    theirs, ours = timm.create_model(name, num_classes=0, **options).eval(), make().eval()
-    _by_position(theirs, ours, ())
-    images = torch.randn(1, 3, 75, 64)
-    with torch.no_grad():
-        torch.testing.assert_close(ours(images)[-1], theirs.forward_features(images), rtol=1e-4, atol=1e-5)
