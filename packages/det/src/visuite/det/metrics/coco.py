@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from visuite.det.datasets.coco_file import match_categories, read_coco
 from visuite.det.metrics.coco_evaluation import choose_backend, evaluate_coco
+from visuite.det.metrics.coco_style import CocoStyleMetric, check_items, tell
 from visuite.det.metrics.coco_summary import precision_names, precisions_of_classes, recall_names, summarize
-from visuite.det.metrics.coco_truth import ImageEntry, Truth, check_images, in_columns, truth_of_file, truth_of_samples
-from visuite.det.metrics.image_results import detections_of, objects_of, size_of
+from visuite.det.metrics.coco_truth import ImageEntry, Truth, in_columns
 from visuite.det.metrics.proposal_recall import covered_overlaps, recalls
 from visuite.det.registry import METRICS
-from visuite.engine.analysis.table import text_table
-from visuite.engine.evaluator import BaseMetric
-from visuite.engine.fileio import dump, isfile
-from visuite.engine.logging import print_log
-from visuite.engine.utils.text import did_you_mean
-
-KINDS = ("bbox", "segm", "proposal", "proposal_fast")
 
 
 @METRICS.register_module()
-class CocoMetric(BaseMetric):
+class CocoMetric(CocoStyleMetric):
     """Average precision and recall of boxes, masks or proposals, arXiv:1405.0312.
 
     The numbers are those of pycocotools, by whichever library is the fastest that is installed. Results are
@@ -59,6 +49,7 @@ class CocoMetric(BaseMetric):
     """
 
     default_prefix: str | None = "coco"
+    kinds: ClassVar[tuple[str, ...]] = ("bbox", "segm", "proposal", "proposal_fast")
 
     def __init__(
         self,
@@ -78,162 +69,63 @@ class CocoMetric(BaseMetric):
         use_mp_eval: bool = False,
         backend: str = "auto",
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-        self.metrics = [metric] if isinstance(metric, str) else list(metric)
-        for kind in self.metrics:
-            if kind not in KINDS:
-                raise ValueError(f"CocoMetric has no metric {kind!r}{did_you_mean(kind, KINDS)} (it has {list(KINDS)})")
-        if format_only and outfile_prefix is None:
-            raise ValueError("CocoMetric with format_only writes its results, and needs outfile_prefix")
-        if ann_file is not None and not isfile(ann_file, backend_args):
-            raise FileNotFoundError(f"there is no ann_file {ann_file!r} for CocoMetric")
-        self.ann_file = ann_file
-        self.backend_args = backend_args
-        self.classwise = classwise
+        super().__init__(
+            ann_file,
+            metric,
+            classwise=classwise,
+            iou_thrs=iou_thrs,
+            format_only=format_only,
+            outfile_prefix=outfile_prefix,
+            backend_args=backend_args,
+            collect_device=collect_device,
+            prefix=prefix,
+        )
         self.proposal_nums = sorted(proposal_nums)
-        self.iou_thrs = np.linspace(0.5, 0.95, 10) if iou_thrs is None else np.atleast_1d(np.asarray(iou_thrs, float))
-        self.format_only = format_only
-        self.outfile_prefix = outfile_prefix
-        self.backend = choose_backend(backend)
+        known = [*precision_names(self.iou_thrs), *recall_names(self.proposal_nums)]
+        thresholds = np.round(self.iou_thrs, 3).tolist()
+        check_items(metric_items or (), known, f"{self.proposal_nums} detections and IoU of {thresholds} do not give")
         self.metric_items = metric_items
-        self._check_items()
-        self._truth: Truth | None = None
+        self.backend = choose_backend(backend)
 
-    def process(self, data_batch: Any, data_samples: Sequence[Mapping[str, Any]]) -> None:
-        """Keep detections, and objects where no file has them, of a batch.
-
-        Raises:
-            KeyError: a sample lacks a field.
-        """
-        with_masks = "segm" in self.metrics
-        for sample in data_samples:
-            found = detections_of(sample, with_masks=with_masks)
-            wanted = None if self.ann_file else objects_of(sample, with_masks=with_masks)
-            size = None if self.ann_file else size_of(sample)
-            self.results.append(ImageEntry(sample["img_id"], size, found, wanted))
-
-    def compute_metrics(self, results: list[ImageEntry]) -> dict[str, float]:
-        """Return the numbers, each metric's in turn."""
-        truth = self._truth_from_file() if self.ann_file else truth_of_samples(results, self._classes())
-        check_images(results, truth)
-        if self.outfile_prefix is not None:
-            self._write(results, truth, self.outfile_prefix)
-        if self.format_only:
-            return {}
-        measured: dict[str, float] = {}
-        for kind in self.metrics:
-            measure = self._proposal_recall if kind == "proposal_fast" else self._evaluate
-            measured.update(measure(kind, results, truth))
-        return measured
-
-    # ------------------------------------------------------------------ the truth
-
-    def _truth_from_file(self) -> Truth:
-        """Read the objects of the classes of the data set, once."""
-        if self._truth is None:
-            assert self.ann_file is not None
-            file = read_coco(self.ann_file, self.backend_args)
-            names = self._classes() or [str(one["name"]) for one in file.categories]
-            labels, _ = match_categories(file, names, chosen=True, strict=False)
-            if absent := [name for label, name in enumerate(names) if label not in labels.values()]:
-                told = f"{self.ann_file} has no categories for {len(absent)} classes: {', '.join(absent[:5])}, ..."
-                if len(absent) == len(names):
-                    raise ValueError(f"{told} It has {[one['name'] for one in file.categories][:20]}")
-                print_log(f"{told} They are not evaluated", "current", level=logging.WARNING)
-            self._truth = truth_of_file(file, labels, names)
-        return self._truth
-
-    def _classes(self) -> list[str]:
-        return list((self.dataset_meta or {}).get("classes") or ())
-
-    # ------------------------------------------------------------------ numbers
-
-    def _evaluate(self, kind: str, results: Sequence[ImageEntry], truth: Truth) -> dict[str, float]:
-        iou_thrs = self.iou_thrs.tolist()
+    def measure(self, kind: str, results: Sequence[ImageEntry], truth: Truth) -> dict[str, float]:
+        """Return precisions of boxes or masks, or recalls of proposals."""
+        if kind == "proposal_fast":
+            return self._fast_recall(results, truth)
         tables = evaluate_coco(
             truth.coco,
             in_columns(results, truth, with_masks=kind == "segm"),
-            iou_thrs=iou_thrs,
+            iou_thrs=self.iou_thrs,
             max_dets=self.proposal_nums,
             use_classes=kind != "proposal",
             backend=self.backend,
         )
-        summary = summarize(tables, iou_thrs=iou_thrs, max_dets=self.proposal_nums)
+        summary = summarize(tables, iou_thrs=self.iou_thrs, max_dets=self.proposal_nums)
         if kind == "proposal":
-            found = {name: summary[name] for name in self.metric_items or recall_names(self.proposal_nums)}
-            self._tell(kind, {"": found})
-            return found
-        found = {name: summary[name] for name in self.metric_items or precision_names(iou_thrs)}
-        rows, named = {"all classes": found}, {f"{kind}_{name}": value for name, value in found.items()}
-        if self.classwise:
-            first = kind == self.metrics[0]  # a second metric may not take the names of the first
-            for label, name in enumerate(truth.names):
-                rows[name] = precisions_of_classes(tables, label, iou_thrs=iou_thrs)
-                precision = rows[name]["mAP"] if rows[name]["mAP"] >= 0 else math.nan
-                named[f"{name}_precision" if first else f"{kind}_{name}_precision"] = precision
-        self._tell(kind, rows)
-        return named
+            recall = {name: summary[name] for name in self.metric_items or recall_names(self.proposal_nums)}
+            tell(kind, {"": recall})
+            return recall
+        found = {name: summary[name] for name in self.metric_items or precision_names(self.iou_thrs)}
+        return self.named(
+            kind, found, truth.names, lambda label: precisions_of_classes(tables, label, iou_thrs=self.iou_thrs)
+        )
 
-    def _proposal_recall(self, kind: str, results: Sequence[ImageEntry], truth: Truth) -> dict[str, float]:
+    def _fast_recall(self, results: Sequence[ImageEntry], truth: Truth) -> dict[str, float]:
+        """Return the share of objects that are covered, each by a proposal of its own."""
         objects: list[list[list[float]]] = [[] for _ in truth.coco.images]
         for one in truth.coco.annotations:
             if not one["iscrowd"]:
                 objects[one["image_id"] - 1].append(one["bbox"])
         found = {truth.places[one.image]: one.found for one in results}
-        overlaps = []
+        covered = []
         for place, boxes in enumerate(objects):
             corners = np.array(boxes, np.float64).reshape(-1, 4)
             corners[:, 2:] += corners[:, :2]
             if place in found:
                 own = found[place]
-                overlaps.append(covered_overlaps(corners, own.boxes, own.scores, self.proposal_nums))
+                covered.append(covered_overlaps(corners, own.boxes, own.scores, self.proposal_nums))
             else:
-                overlaps.append(np.zeros((len(self.proposal_nums), len(corners))))
-        measured = recalls(overlaps, self.iou_thrs.tolist()).mean(axis=1)
-        named = {f"AR@{number}": float(value) for number, value in zip(self.proposal_nums, measured, strict=True)}
-        self._tell(kind, {"": named})
-        return named
-
-    def _tell(self, kind: str, rows: Mapping[str, Mapping[str, float]]) -> None:
-        """Print numbers in percent: a row for each class, or for all."""
-        names = list(next(iter(rows.values())))
-        lines = [(row, *(_percent(found.get(name, -1)) for name in names)) for row, found in rows.items()]
-        table = text_table([("", *names), *lines], right=range(1, len(names) + 1))
-        print_log(f"{kind} in percent, by {self.backend}\n{table}", "current")
-
-    def _check_items(self) -> None:
-        known = [*precision_names(self.iou_thrs.tolist()), *recall_names(self.proposal_nums)]
-        for item in self.metric_items or ():
-            if item not in known:
-                raise ValueError(
-                    f"metric_items has {item!r}, which {self.proposal_nums} detections and IoU of "
-                    f"{self.iou_thrs.round(3).tolist()} do not give{did_you_mean(item, known)} (there are {known})"
-                )
-
-    # ------------------------------------------------------------------ files
-
-    def _write(self, results: Sequence[ImageEntry], truth: Truth, prefix: str) -> None:
-        """Write the detections with the ids of the annotation file, one JSON file for boxes and one for masks."""
-        boxes, masks = [], []
-        for entry in results:
-            found = entry.found
-            corners = found.boxes.astype(np.float64)
-            corners[:, 2:] -= corners[:, :2]
-            scores = found.scores if found.mask_scores is None else found.mask_scores
-            rles = found.masks.to_rles() if found.masks is not None else []
-            for index, (box, label) in enumerate(zip(corners.tolist(), found.labels.tolist(), strict=True)):
-                if truth.category_ids[label] is None:
-                    continue
-                one = {"image_id": entry.image, "category_id": truth.category_ids[label], "bbox": box}
-                boxes.append({**one, "score": float(found.scores[index])})
-                if rles:
-                    mask = {"size": list(rles[index]["size"]), "counts": rles[index]["counts"].decode()}
-                    masks.append({**one, "score": float(scores[index]), "segmentation": mask})
-        dump(boxes, f"{prefix}.bbox.json")
-        if "segm" in self.metrics:
-            dump(masks, f"{prefix}.segm.json")
-        print_log(f"{len(boxes)} detections are written to {prefix}.*.json", "current")
-
-
-def _percent(value: float) -> str:
-    return "-" if value < 0 or math.isnan(value) else f"{100 * value:.1f}"
+                covered.append(np.zeros((len(self.proposal_nums), len(corners))))
+        measured = recalls(covered, self.iou_thrs).mean(axis=1)
+        recall = {f"AR@{number}": float(value) for number, value in zip(self.proposal_nums, measured, strict=True)}
+        tell("proposal_fast", {"": recall})
+        return recall

@@ -56,19 +56,27 @@ class CocoTruth:
         images: Width and height of each.
         annotations: As in a COCO file, with `image_id` the image's place plus 1, and `category_id` its label plus 1.
         num_classes: K.
+        facts: What else is known of each image, for LVIS.
+        frequencies: In how many images each class is, for LVIS: `r` (rare), `c` (common) or `f` (frequent).
     """
 
     images: list[tuple[int, int]]
     annotations: list[dict[str, Any]]
     num_classes: int
+    facts: Sequence[dict[str, Any]] = ()
+    frequencies: Sequence[str] = ()
     _loaded: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def to_dataset(self) -> dict[str, Any]:
         """Return it as the content of a COCO file."""
-        sized = enumerate(self.images, 1)
+        images = zip(self.images, self.facts or [{}] * len(self.images), strict=True)
+        labels = zip(range(1, self.num_classes + 1), self.frequencies or "f" * self.num_classes, strict=True)
         return {
-            "images": [{"id": number, "width": width, "height": height} for number, (width, height) in sized],
-            "categories": [{"id": label, "name": str(label)} for label in range(1, self.num_classes + 1)],
+            "images": [
+                {"id": number, "width": width, "height": height, **facts}
+                for number, ((width, height), facts) in enumerate(images, 1)
+            ],
+            "categories": [{"id": label, "name": str(label), "frequency": often} for label, often in labels],
             "annotations": self.annotations,
         }
 
@@ -98,6 +106,14 @@ class Detections:
     scores: np.ndarray
     labels: np.ndarray
     masks: list[dict[str, Any]] | None = None
+
+    def best(self, limit: int) -> Detections:
+        """Return the best detections of each image, whatever their class, by falling score."""
+        order = np.lexsort((-self.scores, self.images))
+        starts = np.searchsorted(self.images[order], self.images[order])
+        kept = order[np.arange(len(order)) - starts < limit]
+        masks = None if self.masks is None else [self.masks[index] for index in kept]
+        return Detections(self.images[kept], self.boxes[kept], self.scores[kept], self.labels[kept], masks)
 
     def to_array(self) -> np.ndarray:
         """Return boxes as COCO's (N, 7): image id, x, y, width, height, score, category id."""
@@ -140,6 +156,7 @@ def evaluate_coco(
     iou_thrs: Sequence[float],
     max_dets: Sequence[int],
     use_classes: bool = True,
+    federated: bool = False,
     backend: str = "auto",
 ) -> Tables:
     """Match detections with objects.
@@ -150,13 +167,16 @@ def evaluate_coco(
         iou_thrs: T thresholds.
         max_dets: M limits on the detections in an image, rising.
         use_classes: Whether an object has to be found as what it is; otherwise K is 1.
+        federated: Whether, as in LVIS, a class counts only in images that are known to have it, or not to have it;
+            hotcoco alone can do this.
         backend: `pycocotools`, `hotcoco`, `faster_coco_eval`, or `auto`.
     """
     backend = choose_backend(backend)
     loaded = truth.load(backend)
     found = _load_detections(loaded, detections, backend)
     evaluator = getattr(_library(backend), _LIBRARIES[backend][1])
-    evaluation = _silently(evaluator, loaded, found, "bbox" if detections.masks is None else "segm")
+    style = {"lvis_style": True} if federated else {}
+    evaluation = _silently(evaluator, loaded, found, "bbox" if detections.masks is None else "segm", **style)
     settings = evaluation.params
     settings.iouThrs = np.asarray(iou_thrs, np.float64)
     settings.maxDets = list(max_dets)
@@ -199,7 +219,7 @@ def _indexed(dataset: dict[str, Any]) -> COCO:
     return coco
 
 
-def _silently(function: Any, *args: Any) -> Any:
+def _silently(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call a library without what it prints."""
     with contextlib.redirect_stdout(io.StringIO()):
-        return function(*args)
+        return function(*args, **kwargs)

@@ -20,6 +20,8 @@ PRECISIONS: dict[str, tuple[float | None, str]] = {
     "mAP_m": (None, "medium"),
     "mAP_l": (None, "large"),
 }
+#: A class, several, or all of them, along axis K.
+Classes = int | slice | Sequence[int]
 #: The limit that COCO's first number is taken at.
 _LIMIT = 100
 
@@ -48,21 +50,21 @@ def summarize(tables: Tables, *, iou_thrs: Sequence[float], max_dets: Sequence[i
     """
     found = precisions_of_classes(tables, slice(None), iou_thrs=iou_thrs)
     limit = list(max_dets).index(_LIMIT) if _LIMIT in max_dets else -1
-    found["mAP"] = _mean(tables.precision[:, :, :, 0, limit])
+    found["mAP"] = mean_of_known(tables.precision[:, :, :, 0, limit])
     for place, number in enumerate(max_dets):
-        found[f"AR@{number}"] = _mean(tables.recall[:, :, 0, place])
+        found[f"AR@{number}"] = mean_of_known(tables.recall[:, :, 0, place])
     for place, area in enumerate(AREAS[1:], 1):
-        found[f"AR_{area[0]}@{max_dets[-1]}"] = _mean(tables.recall[:, :, place, -1])
+        found[f"AR_{area[0]}@{max_dets[-1]}"] = mean_of_known(tables.recall[:, :, place, -1])
     return found
 
 
-def precisions_of_classes(tables: Tables, classes: int | slice, *, iou_thrs: Sequence[float]) -> dict[str, float]:
+def precisions_of_classes(tables: Tables, classes: Classes, *, iou_thrs: Sequence[float]) -> dict[str, float]:
     """Return the average precisions of one class, or the means over several, at the largest limit."""
     found = {}
     for name in precision_names(iou_thrs):
         iou, area = PRECISIONS[name]
         rows = slice(None) if iou is None else _place(iou_thrs, iou)
-        found[name] = _mean(tables.precision[:, :, :, AREAS.index(area), -1][rows][..., classes])
+        found[name] = mean_of_known(tables.precision[:, :, :, AREAS.index(area), -1][rows][..., classes])
     return found
 
 
@@ -71,6 +73,7 @@ def _place(iou_thrs: Sequence[float], iou: float) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def _mean(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
+    """Return the mean of those numbers that are not -1, or -1 where there is none."""
     known = values[values > -1]
     return float(known.mean()) if known.size else -1.0

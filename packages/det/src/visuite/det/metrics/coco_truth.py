@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from pycocotools import mask as mask_api
 
-from visuite.det.datasets.coco_file import CocoFile
+from visuite.det.datasets.coco_file import CocoFile, match_categories, read_coco
 from visuite.det.metrics.coco_evaluation import CocoTruth, Detections
-from visuite.det.metrics.image_results import Found, Wanted
+from visuite.det.metrics.image_results import Found, Wanted, detections_of, objects_of, size_of
+from visuite.engine.fileio import dump
 from visuite.engine.logging import print_log
+
+#: What LVIS tells of an image: categories that are not in it, and those of which not all objects are marked.
+_FEDERATED = ("neg_category_ids", "not_exhaustive_category_ids")
 
 
 class ImageEntry(NamedTuple):
@@ -22,6 +26,23 @@ class ImageEntry(NamedTuple):
     size: tuple[int, int] | None
     found: Found
     wanted: Wanted | None
+
+
+def entry_of(sample: Mapping[str, Any], *, with_masks: bool, with_truth: bool) -> ImageEntry:
+    """Return what is kept of a data sample.
+
+    Args:
+        sample: The sample.
+        with_masks: Keep masks.
+        with_truth: Keep the objects too.
+
+    Raises:
+        KeyError: the sample lacks a field.
+    """
+    found = detections_of(sample, with_masks=with_masks)
+    if not with_truth:
+        return ImageEntry(sample["img_id"], None, found, None)
+    return ImageEntry(sample["img_id"], size_of(sample), found, objects_of(sample, with_masks=with_masks))
 
 
 class Truth(NamedTuple):
@@ -38,6 +59,28 @@ class Truth(NamedTuple):
     places: dict[Any, int]
     category_ids: list[Any]
     names: list[str]
+
+
+def read_truth(ann_file: str, classes: Sequence[str], backend_args: Mapping[str, Any] | None = None) -> Truth:
+    """Read the objects of some classes from a COCO file.
+
+    Args:
+        ann_file: The file.
+        classes: Their places are the labels; all categories, by their ids, where there are none.
+        backend_args: How it is read, as in `visuite.engine.fileio`.
+
+    Raises:
+        ValueError: the file has none of the classes.
+    """
+    file = read_coco(ann_file, backend_args)
+    names = list(classes) or [str(one["name"]) for one in file.categories]
+    labels, _ = match_categories(file, names, chosen=True, strict=False)
+    if absent := [name for label, name in enumerate(names) if label not in set(labels.values())]:
+        told = f"{ann_file} has no categories for {len(absent)} classes: {', '.join(absent[:5])}, ..."
+        if len(absent) == len(names):
+            raise ValueError(f"{told} It has {[one['name'] for one in file.categories][:20]}")
+        print_log(f"{told} They are not evaluated", "current", level=logging.WARNING)
+    return truth_of_file(file, labels, names)
 
 
 def truth_of_file(file: CocoFile, labels: Mapping[Any, int], names: Sequence[str]) -> Truth:
@@ -58,11 +101,16 @@ def truth_of_file(file: CocoFile, labels: Mapping[Any, int], names: Sequence[str
                 numbered = {"id": len(annotations) + 1, "iscrowd": int(one.get("iscrowd", 0))}
                 annotations.append({**one, **renamed, **numbered})
     sizes = [(file.images[one].get("width", 0), file.images[one].get("height", 0)) for one in ids]
+    facts = [
+        {key: [labels[one] + 1 for one in file.images[image].get(key, ()) if one in labels] for key in _FEDERATED}
+        for image in ids
+    ]
     counts = file.objects_of_category()
     category_ids: list[Any] = [None] * len(names)
     for category in sorted(labels, key=counts.__getitem__):  # of several with one name, that with most objects
         category_ids[labels[category]] = category
-    coco = CocoTruth(sizes, annotations, len(names))
+    frequency = {labels[one["id"]]: one.get("frequency", "f") for one in file.categories if one["id"] in labels}
+    coco = CocoTruth(sizes, annotations, len(names), facts, [frequency.get(label, "f") for label in range(len(names))])
     return Truth(coco, {image: place for place, image in enumerate(ids)}, category_ids, list(names))
 
 
@@ -161,3 +209,26 @@ def check_images(results: Sequence[ImageEntry], truth: Truth) -> None:
             "current",
             level=logging.WARNING,
         )
+
+
+def write_results(results: Sequence[ImageEntry], truth: Truth, prefix: str) -> None:
+    """Write detections with the ids of the annotation file: `<prefix>.bbox.json`, and masks to `<prefix>.segm.json`."""
+    boxes, masks = [], []
+    for entry in results:
+        found = entry.found
+        corners = found.boxes.astype(np.float64)
+        corners[:, 2:] -= corners[:, :2]
+        scores = found.scores if found.mask_scores is None else found.mask_scores
+        rles = found.masks.to_rles() if found.masks is not None else []
+        for index, (box, label) in enumerate(zip(corners.tolist(), found.labels.tolist(), strict=True)):
+            if truth.category_ids[label] is None:
+                continue
+            one = {"image_id": entry.image, "category_id": truth.category_ids[label], "bbox": box}
+            boxes.append({**one, "score": float(found.scores[index])})
+            if rles:
+                mask = {"size": list(rles[index]["size"]), "counts": rles[index]["counts"].decode()}
+                masks.append({**one, "score": float(scores[index]), "segmentation": mask})
+    dump(boxes, f"{prefix}.bbox.json")
+    if any(one.found.masks is not None for one in results):
+        dump(masks, f"{prefix}.segm.json")
+    print_log(f"{len(boxes)} detections are written to {prefix}.*.json", "current")
