@@ -23,6 +23,8 @@ ASSIGNERS = [
     ({"type": "ATSSAssigner", "topk": 9, "ignore_iof_thr": 0.5}, False),
     ({"type": "ATSSAssigner", "topk": 9, "alpha": 0.8}, False),
     ({"type": "TaskAlignedAssigner", "topk": 13}, False),
+    ({"type": "UniformAssigner", "pos_ignore_thr": 0.15, "neg_ignore_thr": 0.7}, False),
+    ({"type": "CenterRegionAssigner", "pos_scale": 0.2, "neg_scale": 0.2, "foreground_dominate": True}, False),
     ({"type": "PointAssigner", "scale": 4, "pos_num": 3}, True),
     ({"type": "SimOTAAssigner"}, True),
     ({"type": "DynamicSoftLabelAssigner", "topk": 13}, True),
@@ -35,6 +37,7 @@ def assign(config, pointwise, priors, levels, truth, crowd):
     predicted = InstanceData(
         priors=priors,
         bboxes=boxes,
+        decoder_priors=boxes,
         scores=logits if config["type"] in ("DynamicSoftLabelAssigner", "ATSSAssigner") else logits.sigmoid(),
         approxs=torch.stack((priors, priors + 3), dim=1),
         responsible_flags=torch.arange(len(priors)) % 3 == 0,

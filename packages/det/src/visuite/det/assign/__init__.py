@@ -1,6 +1,7 @@
 """Which prior, place or query belongs to which object."""
 
 from visuite.det.assign.atss_assigner import ATSSAssigner
+from visuite.det.assign.center_region_assigner import CenterRegionAssigner
 from visuite.det.assign.costs import (
     BaseMatchCost,
     BBoxL1Cost,
@@ -19,6 +20,7 @@ from visuite.det.assign.point_assigner import PointAssigner
 from visuite.det.assign.result import AssignResult
 from visuite.det.assign.sim_ota_assigner import SimOTAAssigner
 from visuite.det.assign.task_aligned_assigner import TaskAlignedAssigner
+from visuite.det.assign.uniform_assigner import UniformAssigner
 
 __all__ = [
     "ATSSAssigner",
@@ -27,6 +29,7 @@ __all__ = [
     "BBoxL1Cost",
     "BaseMatchCost",
     "BinaryFocalLossCost",
+    "CenterRegionAssigner",
     "ClassificationCost",
     "CrossEntropyLossCost",
     "DiceCost",
@@ -39,4 +42,5 @@ __all__ = [
     "PointAssigner",
     "SimOTAAssigner",
     "TaskAlignedAssigner",
+    "UniformAssigner",
 ]

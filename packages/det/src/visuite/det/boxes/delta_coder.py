@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 
@@ -120,6 +121,9 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
         ctr_clamp: The bound in pixels.
     """
 
+    #: 1 where the second corner is the last pixel inside.
+    pixel: ClassVar[int] = 0
+
     def __init__(
         self,
         target_means: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
@@ -136,7 +140,7 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
 
     def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:
         """Return the deltas (*, 4) from boxes (*, 4) to objects (*, 4)."""
-        return bbox2delta(bboxes, gt_bboxes, self.means, self.stds)
+        return bbox2delta(bboxes, gt_bboxes, self.means, self.stds, pixel=self.pixel)
 
     def decode(
         self,
@@ -156,43 +160,15 @@ class DeltaXYWHBBoxCoder(BBoxCoder):
             clip_border=self.clip_border,
             add_ctr_clamp=self.add_ctr_clamp,
             ctr_clamp=self.ctr_clamp,
+            pixel=self.pixel,
         )
 
 
 @TASK_UTILS.register_module()
-class LegacyDeltaXYWHBBoxCoder(BBoxCoder):
+class LegacyDeltaXYWHBBoxCoder(DeltaXYWHBBoxCoder):
     """The same for boxes whose second corner is the last pixel inside, as MMDetection 1.x had them.
 
-    Args:
-        target_means: Means of the four deltas.
-        target_stds: Their standard deviations.
+    Arguments as of `DeltaXYWHBBoxCoder`.
     """
 
-    def __init__(
-        self,
-        target_means: Sequence[float] = (0.0, 0.0, 0.0, 0.0),
-        target_stds: Sequence[float] = (1.0, 1.0, 1.0, 1.0),
-    ) -> None:
-        self.means, self.stds = tuple(target_means), tuple(target_stds)
-
-    def encode(self, bboxes: torch.Tensor, gt_bboxes: torch.Tensor) -> torch.Tensor:
-        """Return the deltas (*, 4) from boxes (*, 4) to objects (*, 4)."""
-        return bbox2delta(bboxes, gt_bboxes, self.means, self.stds, pixel=1)
-
-    def decode(
-        self,
-        bboxes: torch.Tensor,
-        pred_bboxes: torch.Tensor,
-        max_shape: MaxShape | None = None,
-        wh_ratio_clip: float = 16 / 1000,
-    ) -> torch.Tensor:
-        """Return the boxes (*, K * 4) of deltas (*, K * 4) from boxes (*, 4)."""
-        return delta2bbox(
-            bboxes,
-            pred_bboxes,
-            self.means,
-            self.stds,
-            max_shape=max_shape,
-            wh_ratio_clip=wh_ratio_clip,
-            pixel=1,
-        )
+    pixel = 1
