@@ -77,7 +77,8 @@ def test_where_the_four_images_lie() -> None:
 def test_centres_and_chances_of_mosaics() -> None:
     np.random.seed(0)
     mosaic = Mosaic((100, 200), center_ratio_range=(0.5, 1.5), prob=0.7)
-    drawn = [mosaic.draw(mixed(0, 4)) for _ in range(2000)]
+    given_images = mixed(0, 4)
+    drawn = [mosaic.draw(given_images) for _ in range(2000)]
     centres = np.array([one.centre for one in drawn if one is not None])
     assert len(centres) / 2000 == pytest.approx(0.7, abs=0.03)
     assert (centres.min(axis=0) >= (50, 100)).all()
