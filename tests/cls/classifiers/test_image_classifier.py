@@ -92,7 +92,7 @@ def test_made_of_objects() -> None:
 
 
 def test_wrong_channels_fail_at_build_time() -> None:
-    with pytest.raises(ValueError, match="in_channels is 512, but ResNet gives 64"):
+    with pytest.raises(ValueError, match="in_channels of the head is 512, but it gets 64"):
         MODELS.build({**CFG, "head": {**CFG["head"], "in_channels": 512}})
 
 

@@ -13,8 +13,8 @@ from visuite.cls.necks import ClsBatchNormNeck, GeneralizedMeanPooling, HRFuseSc
 from visuite.cv.necks import told_maps
 
 
-def hrnet(arch: str = "w18") -> ImageClassifier:
-    widths = [int(arch[1:]) * 2**i for i in range(4)]
+def hrnet(arch: str = "w18", narrow: int | None = None) -> ImageClassifier:
+    widths = [(narrow or int(arch[1:])) * 2**i for i in range(4)]
     return ImageClassifier(
         backbone={"type": "HRNet", "arch": arch},
         neck=[{"type": "HRFuseScales", "in_channels": widths}, {"type": "GlobalAveragePooling"}],
@@ -53,6 +53,8 @@ def test_hrnet_classifies() -> None:
     spec = told_maps(model.backbone, model.neck[0])
     assert spec is not None
     assert (spec.channels, spec.strides) == ((2048,), (32,))
+    with pytest.raises(ValueError, match="HRFuseScales"):
+        hrnet("w18", narrow=30)
 
 
 def test_batch_norm() -> None:

@@ -5,7 +5,7 @@ Shapes: B images, C channels, H rows, W columns, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 from visuite.cls.classifiers.base import BaseClassifier
 from visuite.cls.preprocessor import build_preprocessor
 from visuite.cls.registry import MODELS
+from visuite.cv.necks import told_maps
 
 Part = Mapping[str, Any] | nn.Module
 _STAGES = ("backbone", "neck", "pre_logits")
@@ -25,7 +26,7 @@ class ImageClassifier(BaseClassifier):
 
     Args:
         backbone: Images to feature maps.
-        neck: Feature maps to vectors.
+        neck: Feature maps to vectors; or several in a list, one after the other.
         head: Vectors to losses and predictions.
         pretrained: A checkpoint of the whole model, the short form of `init_cfg=dict(type='Pretrained', ...)`.
         train_cfg: `augments`, and perhaps `probs`: the `batch_augments` of the preprocessor.
@@ -33,7 +34,7 @@ class ImageClassifier(BaseClassifier):
         init_cfg: How weights are initialised.
 
     Raises:
-        ValueError: the head is for other channels than the backbone gives.
+        ValueError: the neck or the head is for other channels than it gets.
     """
 
     def __init__(
@@ -83,11 +84,7 @@ class ImageClassifier(BaseClassifier):
 
     def _check_channels(self) -> None:
         """Fail now, and clearly, rather than in the first multiplication."""
-        source: Any = self.backbone
-        if self.with_neck and not getattr(self.neck, "keeps_channels", False):
-            source = self.neck
-        told = getattr(source, "out_channels", None)
+        given = told_maps(self.backbone, getattr(self, "neck", None))
         wanted = getattr(getattr(self, "head", None), "in_channels", None)
-        given = told[-1] if isinstance(told, Sequence) else told
-        if isinstance(wanted, int) and isinstance(given, int) and wanted != given:
-            raise ValueError(f"the head's in_channels is {wanted}, but {type(source).__name__} gives {given} channels")
+        if given is not None and isinstance(wanted, int) and wanted != given.channels[-1]:
+            raise ValueError(f"in_channels of the head is {wanted}, but it gets {given.channels[-1]} channels")

@@ -38,7 +38,7 @@ class ImageNet(CustomDataset):
         ValueError: an unknown split.
     """
 
-    METAINFO = _Names()  # type: ignore[assignment]
+    METAINFO = _Names()
     splits: ClassVar[tuple[str, ...]] = ("train", "val", "test")
 
     def __init__(

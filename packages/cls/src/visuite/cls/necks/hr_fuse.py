@@ -56,7 +56,7 @@ class HRFuseScales(Neck):
         self.increase_layers = nn.ModuleList(
             _bottleneck(channels, width, options) for channels, width in zip(in_channels, _WIDTHS, strict=True)
         )
-        cfg = {"norm_cfg": dict(norm_cfg), "bias": False}
+        cfg: dict[str, Any] = {"norm_cfg": dict(norm_cfg), "bias": False}
         self.downsample_layers = nn.ModuleList(
             ConvModule(finer, coarser, 3, stride=2, padding=1, **cfg) for finer, coarser in pairwise(wide)
         )

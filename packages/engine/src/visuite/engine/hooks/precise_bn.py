@@ -64,7 +64,7 @@ class PreciseBNHook(Hook):
             self._measure(runner, runner.iter + 1)
 
     def _measure(self, runner: Runner, done: int) -> None:
-        model = unwrap_model(runner.model)
+        model: Any = unwrap_model(runner.model)
         norms: list[Any] = [one for one in model.modules() if _gathers(one)]
         if not norms:
             return
