@@ -21,7 +21,7 @@ def unpack_gt_instances(
     if missing:
         raise ValueError(f"sample {missing[0]} of the batch has no gt_instances: does the data set give annotations?")
     objects = [sample.gt_instances for sample in batch_data_samples]
-    metas = [sample.metainfo for sample in batch_data_samples]
+    metas: list[Mapping[str, Any]] = [sample.metainfo for sample in batch_data_samples]
     if not any("ignored_instances" in sample for sample in batch_data_samples):
         return objects, None, metas
     return objects, [_ignored(sample) for sample in batch_data_samples], metas
