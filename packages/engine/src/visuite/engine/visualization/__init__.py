@@ -2,6 +2,7 @@
 
 from visuite.engine.visualization.backend import BaseVisBackend, force_init_env
 from visuite.engine.visualization.canvas import Canvas, as_rgb
+from visuite.engine.visualization.colors import class_palette
 from visuite.engine.visualization.grid import image_grid
 from visuite.engine.visualization.local import LocalVisBackend
 from visuite.engine.visualization.mlflow import MLflowVisBackend
@@ -18,6 +19,7 @@ __all__ = [
     "Visualizer",
     "WandbVisBackend",
     "as_rgb",
+    "class_palette",
     "force_init_env",
     "image_grid",
 ]

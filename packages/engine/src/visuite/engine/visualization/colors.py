@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,3 +53,16 @@ def _named(name: str) -> Rgb | None:
         known = (*LETTERS, *ImageColor.colormap, "none")
         raise ValueError(f"there is no colour {name!r}{did_you_mean(name, known)}") from None
     return red, green, blue
+
+
+def class_palette(count: int) -> list[Rgb]:
+    """Return a colour for each of `count` classes, the same for every data set; neighbours are far apart in hue.
+
+    Each hue is a golden angle on from the one before, so that any first few are spread over the circle; brightness
+    falls in three steps, which tells apart what comes round to a like hue.
+    """
+    colors = []
+    for index in range(count):
+        red, green, blue = colorsys.hsv_to_rgb(index * 0.618034 % 1, 0.85, (1.0, 0.8, 0.6)[index // 8 % 3])
+        colors.append((round(red * 255), round(green * 255), round(blue * 255)))
+    return colors
