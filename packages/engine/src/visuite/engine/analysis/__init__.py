@@ -13,6 +13,7 @@ from visuite.engine.analysis.complexity import (
     parameter_count_table,
 )
 from visuite.engine.analysis.logs import Curve, read_curves, read_records
+from visuite.engine.analysis.matrix import matrix_chart
 from visuite.engine.analysis.speed import LoaderSpeed, StepSpeed, loader_speeds, step_speeds
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "get_model_complexity_info",
     "line_chart",
     "loader_speeds",
+    "matrix_chart",
     "measure",
     "parameter_count",
     "parameter_count_table",
