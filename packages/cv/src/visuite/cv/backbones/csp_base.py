@@ -10,6 +10,7 @@ stage4.1.conv1.conv, stage4.2.main_conv.conv.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -20,6 +21,22 @@ from visuite.cv.layers import LIKE_TORCH, ConvModule, CSPLayer, DepthwiseSeparab
 
 #: A stage: channels in, channels out, blocks, whether blocks have shortcuts, whether it pools over several ranges.
 Stage = tuple[int, int, int, bool, bool]
+
+_WIDTHS = {"P5": (64, 128, 256, 512, 1024), "P6": (64, 128, 256, 512, 768, 1024)}
+
+
+def arch_table(blocks: int) -> dict[str, tuple[Stage, ...]]:
+    """Return the stages of `P5` and `P6`.
+
+    The second and third have so many blocks, the others three; the last has no shortcuts, and pools over ranges.
+    """
+    return {
+        name: tuple(
+            (before, behind, blocks if index in (1, 2) else 3, index < len(widths) - 2, index == len(widths) - 2)
+            for index, (before, behind) in enumerate(pairwise(widths))
+        )
+        for name, widths in _WIDTHS.items()
+    }
 
 
 class CSPBackbone(Backbone):

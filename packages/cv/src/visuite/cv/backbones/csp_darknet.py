@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from visuite.cv.backbones.base import Cfg
-from visuite.cv.backbones.csp_base import CSPBackbone, Stage
+from visuite.cv.backbones.csp_base import CSPBackbone, Stage, arch_table
 from visuite.cv.layers import Focus
 from visuite.engine.registry import MODELS
 
@@ -36,21 +36,7 @@ class CSPDarknet(CSPBackbone):
         ValueError: an unknown architecture, or stages that do not exist.
     """
 
-    arch_settings: ClassVar[Mapping[str, Sequence[Stage]]] = {
-        "P5": (
-            (64, 128, 3, True, False),
-            (128, 256, 9, True, False),
-            (256, 512, 9, True, False),
-            (512, 1024, 3, False, True),
-        ),
-        "P6": (
-            (64, 128, 3, True, False),
-            (128, 256, 9, True, False),
-            (256, 512, 9, True, False),
-            (512, 768, 3, True, False),
-            (768, 1024, 3, False, True),
-        ),
-    }
+    arch_settings: ClassVar[Mapping[str, Sequence[Stage]]] = arch_table(9)
 
     def __init__(
         self,

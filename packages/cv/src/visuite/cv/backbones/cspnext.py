@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from visuite.cv.backbones.base import Cfg
-from visuite.cv.backbones.csp_base import CSPBackbone, Stage
+from visuite.cv.backbones.csp_base import CSPBackbone, Stage, arch_table
 from visuite.cv.layers import ConvModule
 from visuite.engine.registry import MODELS
 
@@ -39,21 +39,7 @@ class CSPNeXt(CSPBackbone):
         ValueError: an unknown architecture, or stages that do not exist.
     """
 
-    arch_settings: ClassVar[Mapping[str, Sequence[Stage]]] = {
-        "P5": (
-            (64, 128, 3, True, False),
-            (128, 256, 6, True, False),
-            (256, 512, 6, True, False),
-            (512, 1024, 3, False, True),
-        ),
-        "P6": (
-            (64, 128, 3, True, False),
-            (128, 256, 6, True, False),
-            (256, 512, 6, True, False),
-            (512, 768, 3, True, False),
-            (768, 1024, 3, False, True),
-        ),
-    }
+    arch_settings: ClassVar[Mapping[str, Sequence[Stage]]] = arch_table(6)
 
     def __init__(
         self,

@@ -5,6 +5,8 @@ Shapes: B images, C channels in, K channels out, G groups, H rows, W columns, k 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -26,30 +28,13 @@ class ConvWS2d(nn.Conv2d):
     """A convolution by its standardised kernel (Qiao et al., arXiv:1903.10520), which goes well with group norm.
 
     Args:
-        in_channels: C.
-        out_channels: K.
-        kernel_size: k, and as all up to `bias` an argument of `torch.nn.Conv2d`.
-        stride: See there.
-        padding: See there.
-        dilation: See there.
-        groups: G.
-        bias: See there.
+        *args: Of `torch.nn.Conv2d`: C, K, k and the rest.
         eps: Added to the deviation of the kernel.
+        **kwargs: More of them.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
-        eps: float = 1e-5,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+    def __init__(self, *args: Any, eps: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.eps = eps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
