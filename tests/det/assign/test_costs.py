@@ -115,7 +115,7 @@ def test_dice(naive):
     torch.testing.assert_close(cost({**config, "pred_act": False}, queries=sure), pairs(dice))
 
 
-@pytest.mark.parametrize(
+every = pytest.mark.parametrize(
     "name",
     [
         "BBoxL1Cost",
@@ -127,6 +127,9 @@ def test_dice(naive):
         "CrossEntropyLossCost",
     ],
 )
+
+
+@every
 def test_no_objects(name):
     assert cost({"type": name}, truth=wanted(count=0)).shape == (P, 0)
 
@@ -137,3 +140,13 @@ def test_extreme_logits_cost_finite_amounts():
     sure.masks = torch.full((P, 6, 7), 1e4)
     for name in ("FocalLossCost", "BinaryFocalLossCost", "ClassificationCost", "CrossEntropyLossCost", "DiceCost"):
         assert cost({"type": name}, queries=sure).isfinite().all()
+
+
+@every
+def test_mixed_precision_leaves_costs_in_full(name):
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = cost({"type": name})
+    assert torch.equal(mixed, cost({"type": name}))
+    half = asked()
+    half.bboxes, half.scores, half.masks = half.bboxes.half(), half.scores.half(), half.masks.half()
+    assert cost({"type": name}, queries=half).dtype == torch.float32

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from visuite.cv.ops import bbox_overlaps, bbox_xyxy_to_cxcywh
+from visuite.cv.ops import bbox_overlaps, bbox_xyxy_to_cxcywh, full_precision
 from visuite.det.registry import TASK_UTILS
 from visuite.engine.structures import InstanceData
 
@@ -44,7 +44,8 @@ class BaseMatchCost(ABC):
             img_meta: `img_shape`, where boxes are compared in parts of the image.
             kwargs: Without effect.
         """
-        return self.cost(pred_instances, gt_instances, img_meta) * self.weight
+        with torch.autocast(gt_instances.labels.device.type, enabled=False):  # sums over masks overflow half precision
+            return self.cost(pred_instances, gt_instances, img_meta) * self.weight
 
 
 @TASK_UTILS.register_module()
@@ -73,7 +74,7 @@ class BBoxL1Cost(BaseMatchCost):
         """
         if img_meta is None or "img_shape" not in img_meta:
             raise ValueError("BBoxL1Cost compares parts of the image: img_meta must have img_shape")
-        predicted, boxes = pred_instances.bboxes, gt_instances.bboxes
+        predicted, boxes = full_precision(pred_instances.bboxes), full_precision(gt_instances.bboxes)
         if self.box_format == "xywh":
             predicted, boxes = bbox_xyxy_to_cxcywh(predicted), bbox_xyxy_to_cxcywh(boxes)
         h, w = img_meta["img_shape"][:2]
@@ -109,7 +110,7 @@ class ClassificationCost(BaseMatchCost):
 
     def cost(self, pred_instances: InstanceData, gt_instances: InstanceData, img_meta: Meta | None) -> torch.Tensor:
         """Return the negative probabilities (P, G)."""
-        return -pred_instances.scores.softmax(dim=-1)[:, gt_instances.labels]
+        return -full_precision(pred_instances.scores).softmax(dim=-1)[:, gt_instances.labels]
 
 
 @TASK_UTILS.register_module()
@@ -148,7 +149,7 @@ class FocalLossCost(BaseMatchCost):
         if not self.binary_input:
             present, absent = focal_costs(pred_instances.scores, alpha=self.alpha, gamma=self.gamma, eps=self.eps)
             return (present - absent)[:, gt_instances.labels]
-        masks, targets = pred_instances.masks.flatten(1), gt_instances.masks.flatten(1).float()
+        masks, targets = full_precision(pred_instances.masks).flatten(1), full_precision(gt_instances.masks).flatten(1)
         present, absent = focal_costs(masks, alpha=self.alpha, gamma=self.gamma, eps=self.eps)
         return sum_over_targets(present, absent, targets) / masks.shape[1]
 
@@ -178,13 +179,13 @@ class BinaryFocalLossCost(BaseMatchCost):
         if not len(gt_instances.positive_maps):
             return pred_instances.scores.new_zeros(len(pred_instances.scores), 0)
         there = gt_instances.text_token_mask[0]
-        scores, targets = pred_instances.scores[:, there], gt_instances.positive_maps[:, there].float()
+        scores, targets = pred_instances.scores[:, there], full_precision(gt_instances.positive_maps[:, there])
         return sum_over_targets(*focal_costs(scores, alpha=self.alpha, gamma=self.gamma, eps=self.eps), targets)
 
 
 def focal_costs(logits: torch.Tensor, *, alpha: float, gamma: float, eps: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what logits (P, C) cost as targets and as none of it, both (P, C); see `FocalLossCost`."""
-    sure = logits.float().sigmoid()
+    sure = full_precision(logits).sigmoid()
     present = -(sure + eps).log() * alpha * (1 - sure) ** gamma
     absent = -(1 - sure + eps).log() * (1 - alpha) * sure**gamma
     return present, absent
@@ -216,7 +217,7 @@ class DiceCost(BaseMatchCost):
 
     def cost(self, pred_instances: InstanceData, gt_instances: InstanceData, img_meta: Meta | None) -> torch.Tensor:
         """Return 1 less the coefficients: (P, G)."""
-        masks, targets = pred_instances.masks.float().flatten(1), gt_instances.masks.flatten(1).float()
+        masks, targets = full_precision(pred_instances.masks).flatten(1), full_precision(gt_instances.masks).flatten(1)
         if self.pred_act:
             masks = masks.sigmoid()
         power = 1 if self.naive_dice else 2
@@ -245,6 +246,6 @@ class CrossEntropyLossCost(BaseMatchCost):
 
     def cost(self, pred_instances: InstanceData, gt_instances: InstanceData, img_meta: Meta | None) -> torch.Tensor:
         """Return the mean cross entropies (P, G)."""
-        masks, targets = pred_instances.masks.float().flatten(1), gt_instances.masks.flatten(1).float()
+        masks, targets = full_precision(pred_instances.masks).flatten(1), full_precision(gt_instances.masks).flatten(1)
         # softplus(-x) t + softplus(x) (1 - t) = softplus(x) - x t
         return (F.softplus(masks).sum(dim=1)[:, None] - masks @ targets.T) / masks.shape[1]
