@@ -35,9 +35,10 @@ class KernelUpdator(nn.Module):
     """Kernels told anew by the features of what they found: two gates weigh both.
 
     Args:
-        in_channels: C.
+        in_channels: C, or a part of it: then kernels are cut into parts of so many channels, which are told one by one
+            with the same weights, as published models do.
         feat_channels: F.
-        out_channels: Channels of the new kernels; by default C.
+        out_channels: Channels of the new kernels, or of their parts; by default `in_channels`.
         gate_sigmoid: Let gates be between 0 and 1.
         gate_norm_act: Normalise and activate what gates are made of.
         activate_out: Activate what gates weigh.
@@ -59,6 +60,7 @@ class KernelUpdator(nn.Module):
     ) -> None:
         super().__init__()
         out_channels = out_channels or in_channels
+        self.in_channels = in_channels
         self.gate_sigmoid, self.gate_norm_act, self.activate_out = gate_sigmoid, gate_norm_act, activate_out
 
         def norm(channels: int = feat_channels) -> nn.Module:
@@ -77,7 +79,8 @@ class KernelUpdator(nn.Module):
 
     def forward(self, found: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
         """Features of what was found (B, K, C) and kernels (B, K, k * k, C) to new kernels (B, K, k * k, C)."""
-        found_in, found_out = self.dynamic_layer(found).unsqueeze(2).chunk(2, dim=-1)
+        found, kernels = (x.unflatten(-1, (-1, self.in_channels)) for x in (found.unsqueeze(2), kernels))
+        found_in, found_out = self.dynamic_layer(found).chunk(2, dim=-1)
         kernel_in, kernel_out = self.input_layer(kernels).chunk(2, dim=-1)
         gates = kernel_in * found_in
         if self.gate_norm_act:
@@ -89,7 +92,8 @@ class KernelUpdator(nn.Module):
         found_out, kernel_out = self.norm_out(found_out), self.input_norm_out(kernel_out)
         if self.activate_out:
             found_out, kernel_out = self.activation(found_out), self.activation(kernel_out)
-        return self.activation(self.fc_norm(self.fc_layer(found_gate * found_out + kernel_gate * kernel_out)))
+        told = self.fc_norm(self.fc_layer(found_gate * found_out + kernel_gate * kernel_out))
+        return self.activation(told).flatten(-2)
 
 
 @MODELS.register_module()
