@@ -131,22 +131,22 @@ class BaseDetDataset(BaseDataset):
     def filter_data(self) -> list[dict[str, Any]]:
         """Screen the boxes of all records, choose those that count, and tell what was left out."""
         records = self.data_list
-        bad = self._screen_boxes(records)
+        self._screen_boxes(records)
         if not self.test_mode:
             self._ignore_small_objects(records)
             records = self._choose_images(records)
         records = self._with_files(records)
         self._load_proposals(records)
         if self.screening:
-            level = "WARNING" if bad or not self.test_mode else "INFO"
+            level = "WARNING" if self.screening.faults() else "INFO"
             print_log(f"{self.screening.source} leaves out\n{self.screening.table()}", "current", level=level)
         return records
 
-    def _screen_boxes(self, records: Sequence[dict[str, Any]]) -> bool:
-        """Take bad boxes out of the records, or refuse them; tell whether there were any."""
+    def _screen_boxes(self, records: Sequence[dict[str, Any]]) -> None:
+        """Take bad boxes out of the records, or refuse them."""
         instances = [instance for record in records for instance in record["instances"]]
         if not instances:
-            return False
+            return
         owners = np.repeat(np.arange(len(records)), [len(record["instances"]) for record in records])
         boxes = np.array([instance["bbox"] for instance in instances], np.float64).reshape(-1, 4)
         sizes = np.array([(record["width"], record["height"]) for record in records], np.float64)[owners]
@@ -154,7 +154,7 @@ class BaseDetDataset(BaseDataset):
         for index in np.flatnonzero(bad):
             name = PurePath(records[owners[index]]["img_path"]).name
             numbers = ", ".join(f"{value:g}" for value in boxes[index])
-            self.screening.add(FAULTS[faults[index]], self._class_of(instances[index]), f"{name} [{numbers}]")
+            self.screening.add(FAULTS[faults[index]], self._class_of(instances[index]), example=f"{name} [{numbers}]")
         if self.on_bad_boxes == "error" and bad.any():
             raise ValueError(
                 f"{self.screening.source} has {bad.sum()} bad boxes of {len(boxes)} (on_bad_boxes='drop' or 'clip' "
@@ -166,7 +166,6 @@ class BaseDetDataset(BaseDataset):
             kept = ~bad[owners == owner]
             objects = records[owner]["instances"]
             records[owner]["instances"] = [one for one, keep in zip(objects, kept, strict=True) if keep]
-        return bool(bad.any())
 
     def _ignore_small_objects(self, records: Iterable[dict[str, Any]]) -> None:
         """Have training neither learn nor unlearn objects that are too small."""
@@ -186,9 +185,9 @@ class BaseDetDataset(BaseDataset):
         kept = []
         for record in records:
             if min(record["width"], record["height"]) < least:
-                self.screening.add(f"images under {least} pixels", example=record["img_path"])
+                self.screening.add(f"images under {least} pixels", example=record["img_path"], wanted=True)
             elif with_objects and not record["instances"]:
-                self.screening.add("images without objects", example=record["img_path"])
+                self.screening.add("images without objects", example=record["img_path"], wanted=True)
             else:
                 kept.append(record)
         return kept

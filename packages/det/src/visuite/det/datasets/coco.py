@@ -49,7 +49,7 @@ class CocoDataset(BaseDetDataset):
             file, self._metainfo["classes"], chosen=self.classes_chosen, strict=self.on_class_mismatch == "error"
         )
         for name, count in left_out.items():
-            self.screening.add(_OTHER_CLASS, name, count=count)
+            self.screening.add(_OTHER_CLASS, name, count=count, wanted=self.classes_chosen)
         if file.strays:
             example = f"image {file.strays[0]['image_id']!r}"
             self.screening.add(_NO_IMAGE, example=example, count=len(file.strays))
@@ -89,11 +89,11 @@ class CocoDataset(BaseDetDataset):
                 continue
             kind = self._metainfo["classes"][label]
             if one.get("ignore"):
-                self.screening.add(_IGNORE, kind, name)
+                self.screening.add(_IGNORE, kind, example=name)
                 continue
             left, top, width, height = one["bbox"]
             if one.get("area", 1) <= 0 and width >= 1 and height >= 1:  # thin boxes are told of with the others
-                self.screening.add(_NO_AREA, kind, name)
+                self.screening.add(_NO_AREA, kind, example=name)
                 continue
             instance = {
                 "bbox": [left, top, left + width, top + height],

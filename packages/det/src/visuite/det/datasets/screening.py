@@ -5,7 +5,6 @@ N: boxes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,10 +71,12 @@ class LeftOut:
     Attributes:
         count: How many.
         example: Where the first one is.
+        wanted: Whether the config asked for it.
     """
 
     count: int = 0
     example: str = ""
+    wanted: bool = False
 
 
 class Screening:
@@ -92,7 +93,7 @@ class Screening:
     def __bool__(self) -> bool:
         return bool(self.entries)
 
-    def add(self, reason: str, kind: str = "", example: str = "", count: int = 1) -> None:
+    def add(self, reason: str, kind: str = "", *, example: str = "", count: int = 1, wanted: bool = False) -> None:
         """Count something left out.
 
         Args:
@@ -100,17 +101,22 @@ class Screening:
             kind: The class, where it has one.
             example: Where it is; the first one of its reason and class is kept.
             count: How many.
+            wanted: Whether the config asks for it; else it is a fault of the data.
         """
-        entry = self.entries.setdefault((reason, kind), LeftOut(example=example))
+        entry = self.entries.setdefault((reason, kind), LeftOut(example=example, wanted=wanted))
         entry.count += count
+
+    def faults(self) -> dict[tuple[str, str], LeftOut]:
+        """Return what nobody asked to leave out, by reason and class."""
+        return {key: entry for key, entry in self.entries.items() if not entry.wanted}
 
     def count(self, reason: str) -> int:
         """Return how many were left out for a reason, whatever the class."""
         return sum(entry.count for (why, _), entry in self.entries.items() if why == reason)
 
-    def table(self, reasons: Sequence[str] | None = None) -> str:
-        """Lay out what was left out, for all reasons or for some."""
-        found = [(key, entry) for key, entry in self.entries.items() if reasons is None or key[0] in reasons]
+    def table(self) -> str:
+        """Lay out what was left out."""
+        found = list(self.entries.items())
         rows = [("why", "class", "count", "the first")]
         rows += [(why, kind or "-", f"{entry.count:,}", entry.example) for (why, kind), entry in found[:_MOST_LINES]]
         if rest := found[_MOST_LINES:]:

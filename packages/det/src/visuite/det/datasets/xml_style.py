@@ -138,7 +138,7 @@ class XMLDataset(BaseDetDataset):
                 "leave out what does not fit with on_class_mismatch='drop'"
             )
         for name, count in others.items():
-            self.screening.add("objects of other categories", name, count=count)
+            self.screening.add("objects of other categories", name, count=count, wanted=self.classes_chosen)
 
 
 @DATASETS.register_module()

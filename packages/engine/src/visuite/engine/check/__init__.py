@@ -5,7 +5,7 @@ from visuite.engine.check.finding import ConfigCheckError, Finding, Findings, er
 from visuite.engine.check.routes import Route, register_route
 from visuite.engine.check.signatures import Signature, signature_of
 from visuite.engine.check.static import check_config, stop_on_errors
-from visuite.engine.check.subject import Subject, register_check
+from visuite.engine.check.subject import Subject, innermost_dataset, register_check
 
 __all__ = [
     "ConfigCheckError",
@@ -17,6 +17,7 @@ __all__ = [
     "check_config",
     "check_run",
     "errors_of",
+    "innermost_dataset",
     "register_check",
     "register_route",
     "signature_of",

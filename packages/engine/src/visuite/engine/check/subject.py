@@ -33,35 +33,52 @@ class Subject:
     model: nn.Module | None = None
     datasets: dict[str, Any] = field(default_factory=dict)
 
-    def classes(self, loader: str) -> tuple[str, ...] | None:
+    def classes(self, loader: str, key: str = "classes") -> tuple[str, ...] | None:
         """Return the names of the classes of a loader's data, or None where they are not known (yet).
 
         They are those of the data set, if it was built, else those of its config or its class's `METAINFO`.
+
+        Args:
+            loader: Such as `'train_dataloader'`.
+            key: Under which the data set has the names, where it has several lists: `'thing_classes'`.
         """
+        return _names(self.metainfo(loader), key)
+
+    def metainfo(self, loader: str) -> Mapping[str, Any]:
+        """Return what is known of a loader's data, as far as it was built or its config tells."""
         built = self.datasets.get(loader)
         if built is not None:
-            return _names(getattr(built, "metainfo", None))
+            return getattr(built, "metainfo", None) or {}
         config = self.cfg.get(loader)
-        return _names_in(config.get("dataset")) if isinstance(config, Mapping) else None
+        return _facts_in(config.get("dataset")) if isinstance(config, Mapping) else {}
 
 
-def _names_in(cfg: Any) -> tuple[str, ...] | None:
+def innermost_dataset(cfg: Any, path: str = "") -> tuple[Any, str]:
+    """Return the config of the first data set inside wrappers that tell nothing of their own, and its path."""
+    while isinstance(cfg, Mapping) and "metainfo" not in cfg:
+        key = next((key for key in _INNER if key in cfg), None)
+        if key is None:
+            break
+        cfg, path = cfg[key], f"{path}.{key}"
+        if isinstance(cfg, (list, tuple)) and cfg:
+            cfg, path = cfg[0], f"{path}.0"
+    return cfg, path
+
+
+def _facts_in(cfg: Any) -> Mapping[str, Any]:
+    cfg, _ = innermost_dataset(cfg)
     if not isinstance(cfg, Mapping):
-        return None
-    for key in _INNER:
-        if key in cfg and "metainfo" not in cfg:
-            inner = cfg[key]
-            return _names_in(inner[0] if isinstance(inner, (list, tuple)) and inner else inner)
+        return {}
     kind = cfg.get("type")
     with DATASETS.switch_scope_and_registry(cfg.get("_scope_")) as registry:
         found = registry.get(kind) if isinstance(kind, str) else kind
     own = {"classes": cfg["classes"]} if cfg.get("classes") is not None else {}
     given = cfg.get("metainfo")
-    return _names({**getattr(found, "METAINFO", {}), **(given if isinstance(given, Mapping) else {}), **own})
+    return {**getattr(found, "METAINFO", {}), **(given if isinstance(given, Mapping) else {}), **own}
 
 
-def _names(metainfo: Any) -> tuple[str, ...] | None:
-    names = metainfo.get("classes") if isinstance(metainfo, Mapping) else None
+def _names(metainfo: Mapping[str, Any], key: str) -> tuple[str, ...] | None:
+    names = metainfo.get(key)
     return tuple(names) if isinstance(names, (list, tuple)) else None
 
 
