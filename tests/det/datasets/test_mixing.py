@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.det.datasets.annotated import annotation, write_coco
-from visuite.det.datasets import CocoDataset, MultiImageMixDataset
+from visuite.det.datasets import CocoDataset
 from visuite.det.registry import TRANSFORMS
-from visuite.engine.dataset import BaseTransform, SampleError, epoch_batches
+from visuite.engine.dataset import BaseTransform, MultiImageMixDataset, SampleError, epoch_batches
 from visuite.engine.registry import init_default_scope
 from visuite.engine.runner.build import build_dataloader
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.painted import objects
+from visuite.cv.transforms import CutOut
 from visuite.det.structures import BitmapMasks
-from visuite.det.transforms import CutOut, RandomErasing
+from visuite.det.transforms import RandomErasing
 
 seeds = st.integers(0, 2**32 - 1)
 BOXES = [(0, 0, 10, 10), (5, 5, 25, 20), (30, 10, 60, 40)]

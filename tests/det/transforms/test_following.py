@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.painted import Box, assert_followed, extent, objects
-from visuite.cv.transforms import BaseTransform, Pad, RandomAffine, RandomFlip, RandomTransform, Resize
+from visuite.cv.transforms import (
+    BaseTransform,
+    Pad,
+    RandomAffine,
+    RandomFlip,
+    RandomTransform,
+    Resize,
+    ResizeShortestEdge,
+)
 from visuite.det.registry import TRANSFORMS
 from visuite.det.structures import PolygonMasks
 from visuite.det.transforms import (
@@ -22,7 +30,6 @@ from visuite.det.transforms import (
     RandomCenterCropPad,
     RandomCrop,
     RandomShift,
-    ResizeShortestEdge,
     Rotate,
     ShearX,
     ShearY,

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.painted import Box, assert_followed, objects
-from visuite.det.datasets import MultiImageMixDataset
+from visuite.cv.transforms.mosaic import Tiling
 from visuite.det.structures import PolygonMasks
 from visuite.det.transforms import CachedMixUp, CachedMosaic, CopyPaste, MixUp, Mosaic, PackDetInputs
 from visuite.det.transforms.cache import SampleCache
 from visuite.det.transforms.mixup import Blending
-from visuite.det.transforms.mosaic import Tiling
+from visuite.engine.dataset import MultiImageMixDataset
 from visuite.engine.dataset.seeding import SampleKey
 
 seeds = st.integers(0, 2**32 - 1)

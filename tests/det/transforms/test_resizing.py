@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.painted import objects
-from visuite.det.transforms import FixScaleResize, FixShapeResize, ResizeShortestEdge, SegRescale
-from visuite.det.transforms.resizing import fitting_size
+from visuite.cv.image import fitting_size
+from visuite.cv.transforms import ResizeShortestEdge, SegRescale
+from visuite.det.transforms import FixScaleResize, FixShapeResize
 
 edges = st.integers(1, 300)
 

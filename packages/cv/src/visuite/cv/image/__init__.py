@@ -28,6 +28,7 @@ from visuite.cv.image.enhance import (
     solarize_add,
 )
 from visuite.cv.image.geometry import (
+    fitting_size,
     imcrop,
     imflip,
     impad,
@@ -54,6 +55,7 @@ __all__ = [
     "bgr2hsv",
     "bgr2rgb",
     "cutout",
+    "fitting_size",
     "gaussian_blur",
     "gray2bgr",
     "gray2rgb",

@@ -36,6 +36,13 @@ def scale_size(size: tuple[int, int], scale: float | tuple[float, float]) -> tup
     return int(size[0] * float(fx) + 0.5), int(size[1] * float(fy) + 0.5)
 
 
+def fitting_size(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest size (w, h) of an image (h, w, ...), with its aspect ratio, that fits into a size (w, h)."""
+    h, w = shape[:2]
+    wide, tall = scale_size((w, h), min(size[0] / w, size[1] / h))
+    return max(min(wide, size[0]), 1), max(min(tall, size[1]), 1)
+
+
 @overload
 def rescale_size(
     old_size: tuple[int, int], scale: float | tuple[float, float], return_scale: Literal[False] = False

@@ -21,17 +21,18 @@ from visuite.cv.transforms.auto_augment import AutoAugment, RandAugment
 from visuite.cv.transforms.base import RandomTransform
 from visuite.cv.transforms.crop import CenterCrop, RandomCrop, RandomResizedCrop
 from visuite.cv.transforms.efficientnet_crop import EfficientNetCenterCrop, EfficientNetRandomCrop
-from visuite.cv.transforms.erasing import RandomErasing
+from visuite.cv.transforms.erasing import CutOut, RandomErasing
 from visuite.cv.transforms.flip import RandomFlip
 from visuite.cv.transforms.formatting import ImageToTensor, NumpyToPIL, PILToNumpy, ToTensor, Transpose, image_to_tensor
 from visuite.cv.transforms.loading import LoadImageFromFile, LoadImageFromNDArray, LoadMultiChannelImageFromFiles
+from visuite.cv.transforms.mosaic import MosaicTransform
 from visuite.cv.transforms.moves import MaskTargets
 from visuite.cv.transforms.normalize import Normalize
 from visuite.cv.transforms.objects import keep_objects
 from visuite.cv.transforms.pad import Pad
 from visuite.cv.transforms.photometric import ColorJitter, Lighting, PhotoMetricDistortion, RandomGrayscale
 from visuite.cv.transforms.random_resize import RandomChoiceResize, RandomResize
-from visuite.cv.transforms.resize import Resize, ResizeEdge
+from visuite.cv.transforms.resize import Resize, ResizeEdge, ResizeShortestEdge, SegRescale
 from visuite.cv.transforms.versions import MultiScaleFlipAug, TestTimeAug
 from visuite.cv.transforms.warp import warp_sample
 from visuite.cv.transforms.wrappers import KeyMapper, RandomApply, RandomChoice, TransformBroadcaster
@@ -52,6 +53,7 @@ __all__ = [
     "ColorTransform",
     "Compose",
     "Contrast",
+    "CutOut",
     "Cutout",
     "EfficientNetCenterCrop",
     "EfficientNetRandomCrop",
@@ -66,6 +68,7 @@ __all__ = [
     "LoadImageFromNDArray",
     "LoadMultiChannelImageFromFiles",
     "MaskTargets",
+    "MosaicTransform",
     "MultiScaleFlipAug",
     "Normalize",
     "NumpyToPIL",
@@ -87,7 +90,9 @@ __all__ = [
     "RandomTransform",
     "Resize",
     "ResizeEdge",
+    "ResizeShortestEdge",
     "Rotate",
+    "SegRescale",
     "Sharpness",
     "Shear",
     "Solarize",

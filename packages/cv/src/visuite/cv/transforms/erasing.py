@@ -1,4 +1,4 @@
-"""Erasing a part of the image."""
+"""Erasing parts of the image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from visuite.cv.transforms.base import RandomTransform
 from visuite.cv.transforms.crop import Window
+from visuite.cv.transforms.moves import Numbers, seg_keys
 from visuite.engine.registry import TRANSFORMS
 
 #: Draws of a shape that may not fit into the image, before it is left alone.
@@ -98,3 +99,72 @@ class RandomErasing(RandomTransform):
         if self.fill_std is None:
             return np.random.uniform(0, 256, shape)
         return np.random.normal(self.fill_color, self.fill_std, shape).clip(0, 255)
+
+
+@TRANSFORMS.register_module()
+class CutOut(RandomTransform):
+    """Fill some rectangles of the image. DeVries and Taylor, arXiv:1708.04552.
+
+    Args:
+        n_holes: How many, or the least and the most.
+        cutout_shape: (w, h) of a rectangle in pixels, or a list of which chance takes one for each.
+        cutout_ratio: In place of it: shares of the image's width and height, or a list.
+        fill_in: What fills them, one value per channel.
+        seg_fill_in: What fills maps of classes there; by default they stay as they are.
+        prob: The chance of it.
+
+    Raises:
+        ValueError: both or none of `cutout_shape` and `cutout_ratio`, or a range that is none.
+    """
+
+    def __init__(
+        self,
+        n_holes: int | Sequence[int],
+        cutout_shape: Sequence[Any] | None = None,
+        *,
+        cutout_ratio: Sequence[Any] | None = None,
+        fill_in: Numbers = (0, 0, 0),
+        seg_fill_in: int | None = None,
+        prob: float = 1.0,
+    ) -> None:
+        if (cutout_shape is None) == (cutout_ratio is None):
+            raise ValueError("CutOut needs either cutout_shape or cutout_ratio")
+        sizes: Any = cutout_shape if cutout_shape is not None else cutout_ratio
+        self.sizes = [tuple(one) for one in (sizes if isinstance(sizes, list) else [sizes])]
+        self.relative = cutout_ratio is not None
+        self.n_holes = number_range(n_holes, "n_holes")
+        self.fill_in = fill_in
+        self.seg_fill_in = seg_fill_in
+        self.prob = prob
+
+    def draw(self, results: dict[str, Any]) -> list[Window]:
+        """Return the rectangles."""
+        if self.prob < 1 and np.random.random() >= self.prob:
+            return []
+        h, w = results["img"].shape[:2]
+        holes = []
+        for _ in range(np.random.randint(self.n_holes[0], self.n_holes[1] + 1)):
+            x, y = np.random.randint(w), np.random.randint(h)
+            wide, tall = self.sizes[np.random.randint(len(self.sizes))]
+            wide, tall = (int(w * wide), int(h * tall)) if self.relative else (wide, tall)
+            holes.append((x, y, min(x + wide, w), min(y + tall, h)))
+        return holes
+
+    def apply(self, results: dict[str, Any], drawn: Sequence[Window]) -> dict[str, Any]:
+        """Fill the rectangles."""
+        filled: dict[str, Any] = {"img": self.fill_in}
+        if self.seg_fill_in is not None:
+            filled |= dict.fromkeys(seg_keys(results), self.seg_fill_in)
+        for key, value in filled.items() if drawn else ():
+            results[key] = results[key].copy()
+            for x1, y1, x2, y2 in drawn:
+                results[key][y1:y2, x1:x2] = value
+        return results
+
+
+def number_range(given: Any, name: str) -> tuple[Any, Any]:
+    """Return a number, or the least and the largest, as a range."""
+    low, high = (given, given) if isinstance(given, (int, float)) else given
+    if not 0 <= low <= high:
+        raise ValueError(f"{name} {given} is no range: 0 <= least <= largest")
+    return low, high

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
-from visuite.cv.image import rescale_size, scale_size
-from visuite.cv.transforms.moves import resize_sample
+from visuite.cv.image import imresize, rescale_size, scale_size
+from visuite.cv.transforms.moves import resize_sample, seg_keys
 from visuite.engine.dataset.transform_base import BaseTransform
 from visuite.engine.registry import TRANSFORMS
 
@@ -91,4 +93,60 @@ class ResizeEdge(BaseTransform):
         size = (self.scale, int(self.scale * h / w)) if of_width else (int(self.scale * w / h), self.scale)
         results["scale"] = size
         resize_sample(results, size, interpolation=self.interpolation, backend=self.backend)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ResizeShortestEdge(BaseTransform):
+    """Resize until the shorter edge has a given length, or less where the longer would get too long.
+
+    Args:
+        scale: The length of the shorter edge, or two numbers, of which the smaller counts.
+        max_size: The largest allowed longer edge.
+        resize_type: The transform that resizes, to its attribute `scale`.
+        **resize_kwargs: Its further arguments.
+    """
+
+    def __init__(
+        self,
+        scale: int | Sequence[int],
+        max_size: int | None = None,
+        *,
+        resize_type: str = "Resize",
+        **resize_kwargs: Any,
+    ) -> None:
+        self.scale = scale if isinstance(scale, int) else min(scale)
+        self.max_size = max_size
+        self.resize = TRANSFORMS.build({"type": resize_type, "scale": self.scale, **resize_kwargs})
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the sample."""
+        h, w = results["img"].shape[:2]
+        factor = self.scale / min(h, w)
+        if self.max_size is not None:
+            factor = min(factor, self.max_size / max(h, w))
+        resize = copy.copy(self.resize)
+        resize.scale = scale_size((w, h), factor)
+        return resize(results)
+
+
+@TRANSFORMS.register_module()
+class SegRescale(BaseTransform):
+    """Resize the map of classes alone, for models that predict it in another size.
+
+    Args:
+        scale_factor: On both edges.
+        backend: `cv2` or `pillow`.
+    """
+
+    def __init__(self, scale_factor: float = 1, backend: str = "cv2") -> None:
+        self.scale_factor = scale_factor
+        self.backend = backend
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Resize the maps to the nearest pixels."""
+        for key in seg_keys(results) if self.scale_factor != 1 else ():
+            h, w = results[key].shape
+            size = scale_size((w, h), self.scale_factor)
+            results[key] = imresize(results[key], size, interpolation="nearest", backend=self.backend)
         return results

@@ -9,7 +9,6 @@ from visuite.det.datasets.coco import (
     ManyClassesDataset,
     Objects365V2Dataset,
 )
-from visuite.det.datasets.mixing import MultiImageMixDataset
 from visuite.det.datasets.panoptic import CocoPanopticDataset
 from visuite.det.datasets.samplers import (
     AspectRatioBatchSampler,
@@ -30,7 +29,6 @@ __all__ = [
     "GroupMultiSourceSampler",
     "LVISDataset",
     "ManyClassesDataset",
-    "MultiImageMixDataset",
     "MultiSourceSampler",
     "Objects365V2Dataset",
     "VOCDataset",

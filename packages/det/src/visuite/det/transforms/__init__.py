@@ -16,7 +16,7 @@ from visuite.det.transforms.colours import (
 )
 from visuite.det.transforms.copy_paste import CopyPaste
 from visuite.det.transforms.cropping import Expand, MinIoURandomCrop, RandomCenterCropPad, RandomCrop, RandomShift
-from visuite.det.transforms.erasing import CutOut, RandomErasing
+from visuite.det.transforms.erasing import RandomErasing
 from visuite.det.transforms.filtering import FilterAnnotations
 from visuite.det.transforms.geometric import Rotate, ShearX, ShearY, TranslateX, TranslateY
 from visuite.det.transforms.glip import GTBoxSubOne_GLIP, RandomFlip_GLIP
@@ -25,7 +25,7 @@ from visuite.det.transforms.mixup import CachedMixUp, MixUp
 from visuite.det.transforms.mosaic import CachedMosaic, Mosaic
 from visuite.det.transforms.outside import Albu, Corrupt, InstaBoost
 from visuite.det.transforms.packing import PackDetInputs
-from visuite.det.transforms.resizing import FixScaleResize, FixShapeResize, ResizeShortestEdge, SegRescale
+from visuite.det.transforms.resizing import FixScaleResize, FixShapeResize
 from visuite.det.transforms.wrappers import MultiBranch, RandomOrder
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "Contrast",
     "CopyPaste",
     "Corrupt",
-    "CutOut",
     "Equalize",
     "Expand",
     "FilterAnnotations",
@@ -64,9 +63,7 @@ __all__ = [
     "RandomFlip_GLIP",
     "RandomOrder",
     "RandomShift",
-    "ResizeShortestEdge",
     "Rotate",
-    "SegRescale",
     "Sharpness",
     "ShearX",
     "ShearY",

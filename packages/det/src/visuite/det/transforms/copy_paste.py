@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from visuite.cv.transforms import RandomTransform, keep_objects
+from visuite.cv.transforms.mosaic import mixed_in
 from visuite.cv.transforms.objects import join_objects
 from visuite.det.registry import TRANSFORMS
 from visuite.det.structures import BitmapMasks
-from visuite.det.transforms.mosaic import mixed_in
 
 
 @TRANSFORMS.register_module()

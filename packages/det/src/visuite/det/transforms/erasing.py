@@ -10,58 +10,10 @@ import numpy as np
 from visuite.cv.masks import PolygonMasks
 from visuite.cv.transforms import RandomTransform, keep_objects
 from visuite.cv.transforms.crop import Window
+from visuite.cv.transforms.erasing import number_range
 from visuite.cv.transforms.moves import Numbers, seg_keys
 from visuite.det.registry import TRANSFORMS
 from visuite.det.structures import BitmapMasks
-
-
-@TRANSFORMS.register_module()
-class CutOut(RandomTransform):
-    """Fill some rectangles of the image. DeVries and Taylor, arXiv:1708.04552.
-
-    Args:
-        n_holes: How many, or the least and the most.
-        cutout_shape: (w, h) of a rectangle in pixels, or a list of which chance takes one for each.
-        cutout_ratio: In place of it: shares of the image's width and height, or a list.
-        fill_in: What fills them, one value per channel.
-
-    Raises:
-        ValueError: both or none of `cutout_shape` and `cutout_ratio`, or a range that is none.
-    """
-
-    def __init__(
-        self,
-        n_holes: int | Sequence[int],
-        cutout_shape: Sequence[Any] | None = None,
-        *,
-        cutout_ratio: Sequence[Any] | None = None,
-        fill_in: Numbers = (0, 0, 0),
-    ) -> None:
-        if (cutout_shape is None) == (cutout_ratio is None):
-            raise ValueError("CutOut needs either cutout_shape or cutout_ratio")
-        sizes: Any = cutout_shape if cutout_shape is not None else cutout_ratio
-        self.sizes = [tuple(one) for one in (sizes if isinstance(sizes, list) else [sizes])]
-        self.relative = cutout_ratio is not None
-        self.n_holes = _range(n_holes, "n_holes")
-        self.fill_in = fill_in
-
-    def draw(self, results: dict[str, Any]) -> list[Window]:
-        """Return the rectangles."""
-        h, w = results["img"].shape[:2]
-        holes = []
-        for _ in range(np.random.randint(self.n_holes[0], self.n_holes[1] + 1)):
-            x, y = np.random.randint(w), np.random.randint(h)
-            wide, tall = self.sizes[np.random.randint(len(self.sizes))]
-            wide, tall = (int(w * wide), int(h * tall)) if self.relative else (wide, tall)
-            holes.append((x, y, min(x + wide, w), min(y + tall, h)))
-        return holes
-
-    def apply(self, results: dict[str, Any], drawn: Sequence[Window]) -> dict[str, Any]:
-        """Fill the rectangles."""
-        results["img"] = results["img"].copy()
-        for x1, y1, x2, y2 in drawn:
-            results["img"][y1:y2, x1:x2] = self.fill_in
-        return results
 
 
 @TRANSFORMS.register_module()
@@ -94,8 +46,8 @@ class RandomErasing(RandomTransform):
         mask_border_value: int = 0,
         seg_ignore_label: int = 255,
     ) -> None:
-        self.n_patches = _range(n_patches, "n_patches")
-        self.ratio = _range(ratio, "ratio")
+        self.n_patches = number_range(n_patches, "n_patches")
+        self.ratio = number_range(ratio, "ratio")
         if self.ratio[1] > 1 or not 0 < bbox_erased_thr <= 1:
             raise ValueError(f"ratio {ratio} and bbox_erased_thr {bbox_erased_thr} are shares")
         self.squared = squared
@@ -145,11 +97,3 @@ def _share(erased: np.ndarray, box: np.ndarray) -> float:
     x1, y1, x2, y2 = np.round(box).astype(int).clip(0)
     inside = erased[y1:y2, x1:x2]
     return float(inside.mean()) if inside.size else 0.0
-
-
-def _range(given: Any, name: str) -> tuple[Any, Any]:
-    """Return a number, or the least and the largest, as a range."""
-    low, high = (given, given) if isinstance(given, (int, float)) else given
-    if not 0 <= low <= high:
-        raise ValueError(f"{name} {given} is no range: 0 <= least <= largest")
-    return low, high

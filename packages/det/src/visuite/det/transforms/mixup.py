@@ -10,14 +10,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from visuite.cv.image import scale_size
+from visuite.cv.image import fitting_size, scale_size
 from visuite.cv.transforms import RandomTransform
+from visuite.cv.transforms.mosaic import mixed_in
 from visuite.cv.transforms.moves import Numbers, crop_sample, flip_sample, pad_sample, resize_sample
 from visuite.cv.transforms.objects import drop_outside, join_objects
 from visuite.det.registry import TRANSFORMS
 from visuite.det.transforms.cache import SampleCache
-from visuite.det.transforms.mosaic import mixed_in
-from visuite.det.transforms.resizing import fitting_size
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from visuite.cv.image import imresize, scale_size
-from visuite.cv.transforms.moves import Numbers, pad_sample, resize_sample, seg_keys
+from visuite.cv.image import fitting_size
+from visuite.cv.transforms.moves import Numbers, pad_sample, resize_sample
 from visuite.det.registry import TRANSFORMS
 from visuite.engine.dataset.transform_base import BaseTransform
 
@@ -115,66 +114,3 @@ class FixScaleResize(BaseTransform):
         long, short = max(self.scale), min(self.scale)
         limit, edge = (long, max(h, w)) if long * min(h, w) < short * max(h, w) else (short, min(h, w))
         return max(w * limit // edge, 1), max(h * limit // edge, 1)
-
-
-@TRANSFORMS.register_module()
-class ResizeShortestEdge(BaseTransform):
-    """Resize until the shorter edge has a given length, or less where the longer would get too long.
-
-    Args:
-        scale: The length of the shorter edge, or two numbers, of which the smaller counts.
-        max_size: The largest allowed longer edge.
-        resize_type: The transform that resizes, to its attribute `scale`.
-        **resize_kwargs: Its further arguments.
-    """
-
-    def __init__(
-        self,
-        scale: int | Sequence[int],
-        max_size: int | None = None,
-        *,
-        resize_type: str = "Resize",
-        **resize_kwargs: Any,
-    ) -> None:
-        self.scale = scale if isinstance(scale, int) else min(scale)
-        self.max_size = max_size
-        self.resize = TRANSFORMS.build({"type": resize_type, "scale": self.scale, **resize_kwargs})
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize the sample."""
-        h, w = results["img"].shape[:2]
-        factor = self.scale / min(h, w)
-        if self.max_size is not None:
-            factor = min(factor, self.max_size / max(h, w))
-        resize = copy.copy(self.resize)
-        resize.scale = scale_size((w, h), factor)
-        return resize(results)
-
-
-@TRANSFORMS.register_module()
-class SegRescale(BaseTransform):
-    """Resize the map of classes alone, for models that predict it in another size.
-
-    Args:
-        scale_factor: On both edges.
-        backend: `cv2` or `pillow`.
-    """
-
-    def __init__(self, scale_factor: float = 1, backend: str = "cv2") -> None:
-        self.scale_factor = scale_factor
-        self.backend = backend
-
-    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
-        """Resize the maps to the nearest pixels."""
-        for key in seg_keys(results) if self.scale_factor != 1 else ():
-            h, w = results[key].shape
-            size = scale_size((w, h), self.scale_factor)
-            results[key] = imresize(results[key], size, interpolation="nearest", backend=self.backend)
-        return results
-
-
-def fitting_size(shape: Sequence[int], size: tuple[int, int]) -> tuple[int, int]:
-    """Return the largest size (w, h) of an image (h, w, ...), with its aspect ratio, that fits into a size (w, h)."""
-    h, w = shape[:2]
-    wide, tall = scale_size((w, h), min(size[0] / w, size[1] / h))
-    return max(min(wide, size[0]), 1), max(min(tall, size[1]), 1)

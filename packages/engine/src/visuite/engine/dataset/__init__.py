@@ -4,6 +4,7 @@ from visuite.engine.dataset.base import BaseDataset, SampleError, force_full_ini
 from visuite.engine.dataset.collate import default_collate, pseudo_collate
 from visuite.engine.dataset.compose import Compose
 from visuite.engine.dataset.feed import KeyedBatchSampler, endless_batches, epoch_batches
+from visuite.engine.dataset.mixing import MultiImageMixDataset
 from visuite.engine.dataset.nested import inner_dataset
 from visuite.engine.dataset.sampler import DefaultSampler, EndlessSampler, InfiniteSampler, permutation
 from visuite.engine.dataset.seeding import SampleKey, SeededDataset, kept_generators, sample_randomness, worker_init_fn
@@ -21,6 +22,7 @@ __all__ = [
     "EndlessSampler",
     "InfiniteSampler",
     "KeyedBatchSampler",
+    "MultiImageMixDataset",
     "RepeatDataset",
     "SampleError",
     "SampleKey",

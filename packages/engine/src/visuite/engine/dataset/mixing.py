@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from visuite.det.registry import DATASETS, TRANSFORMS
-from visuite.engine.dataset import Compose, DatasetWrapper, SampleError, sample_randomness
-from visuite.engine.dataset.compose import name_of
+from visuite.engine.dataset.base import SampleError
+from visuite.engine.dataset.compose import Compose, name_of
+from visuite.engine.dataset.seeding import sample_randomness
+from visuite.engine.dataset.wrappers import DatasetWrapper
+from visuite.engine.registry import DATASETS, TRANSFORMS
 
 
 @DATASETS.register_module()
 class MultiImageMixDataset(DatasetWrapper):
     """A data set whose samples are mixed with others.
 
-    A transform with `get_indexes(dataset)` gets the samples of these indexes as `results['mix_results']`. It draws them
-    from the sample's own randomness, so that which images meet depends neither on workers nor on where a run resumed.
+    A transform with `get_indexes(dataset)`, also called `get_indices`, gets the samples of these indexes as
+    `results['mix_results']`. It draws them from the sample's own randomness, so that which images meet depends neither
+    on workers nor on where a run resumed.
 
     Args:
         dataset: The data set to mix, or its config. Its pipeline ends before packing.
@@ -59,7 +62,8 @@ class MultiImageMixDataset(DatasetWrapper):
         keys = skip_type_keys or ()
         if isinstance(keys, str) or not all(isinstance(key, str) for key in keys):
             raise TypeError(f"skip_type_keys are names of transforms, not {skip_type_keys!r}")
-        found = [TRANSFORMS.get(key) for key in keys]
+        with TRANSFORMS.switch_scope_and_registry(None) as registry:
+            found = [registry.get(key) for key in keys]
         self._skipped = {*keys, *(one.__name__ for one in found if one is not None)}
 
     def __len__(self) -> int:
@@ -81,17 +85,18 @@ class MultiImageMixDataset(DatasetWrapper):
         """Run one transform, again with other partners while it returns None."""
         for _ in range(self.max_refetch):
             given = copy.deepcopy(results)
-            if hasattr(transform, "get_indexes"):
-                given["mix_results"] = self._partners(transform)
+            choose = getattr(transform, "get_indexes", None) or getattr(transform, "get_indices", None)
+            if choose is not None:
+                given["mix_results"] = self._partners(choose)
             changed = transform(given)
             if changed is not None:
                 changed.pop("mix_results", None)
                 return changed
         raise SampleError(f"{name_of(transform)} returned None {self.max_refetch} times in a row; check its arguments")
 
-    def _partners(self, transform: Any) -> list[Any]:
+    def _partners(self, choose: Callable[[Any], Any]) -> list[Any]:
         """Return the samples that a transform mixes in."""
-        indexes = transform.get_indexes(self.dataset)
+        indexes = choose(self.dataset)
         chosen = indexes if isinstance(indexes, Sequence) else [indexes]
         return [self.dataset[int(index)] for index in chosen]
 
