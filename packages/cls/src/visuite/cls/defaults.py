@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from visuite.cls.registry import MODELS, TRANSFORMS
-from visuite.cv.backbones import MobileNetV2, RegNet, Res2Net, ResNeSt, ResNet, ResNet_CIFAR, SwinTransformer
+from visuite.cv.backbones import (
+    PCPVT,
+    SVT,
+    MobileNetV2,
+    RegNet,
+    Res2Net,
+    ResNeSt,
+    ResNet,
+    ResNet_CIFAR,
+    SwinTransformer,
+)
 from visuite.cv.transforms import RandomCrop
 
 _RESNET: dict[str, Any] = {"out_indices": (3,), "stem_channels": 64, "norm_eval": False, "key_style": "cls"}
@@ -22,5 +32,7 @@ MODELS.register_defaults(Res2Net, **_RESNET, deep_stem=False, avg_down=False)
 MODELS.register_defaults(RegNet, out_indices=(3,))
 MODELS.register_defaults(MobileNetV2, out_indices=(7,))
 MODELS.register_defaults(SwinTransformer, out_indices=(3,), pad_small_map=False)
+for _twins in (PCPVT, SVT):
+    MODELS.register_defaults(_twins, out_indices=(3,), key_style="cls", norm_after_stage=(False, False, False, True))
 
 TRANSFORMS.register_module(module=RandomCrop)

@@ -27,12 +27,15 @@ from visuite.cv.backbones.ssd_vgg import SSDVGG
 from visuite.cv.backbones.swin import SwinTransformer
 from visuite.cv.backbones.timm_backbone import TIMMBackbone, create_timm_model
 from visuite.cv.backbones.torchvision_backbone import TorchvisionBackbone, create_torchvision_model
+from visuite.cv.backbones.twins import PCPVT, SVT
 from visuite.cv.backbones.vgg import VGG
 from visuite.cv.backbones.vision_transformer import VisionTransformer
 from visuite.cv.backbones.xcit import XCiT
 
 __all__ = [
+    "PCPVT",
     "SSDVGG",
+    "SVT",
     "VGG",
     "Backbone",
     "BasicBlock",

@@ -85,7 +85,7 @@ class WindowMSA(nn.Module):
         if mask is not None:
             bias = bias + mask[:, None].to(bias.dtype)
         # For windows of this size two plain products are faster than the fused kernel, which dense biases slow down.
-        scores = query * self.qk_scale @ key.mT + bias.to(query.dtype)
+        scores = query * self.qk_scale @ key.transpose(-2, -1) + bias.to(query.dtype)
         out = self.attn_drop(scores.softmax(dim=-1)) @ value
         return self.proj_drop(self.proj(out.transpose(2, 3).flatten(3)))
 
@@ -161,7 +161,7 @@ class ShiftWindowMSA(nn.Module):
         if shift:
             x = x.roll((-shift, -shift), dims=(1, 2))
             mask = _shift_mask(rows + below, columns + right, size, shift, x.device)
-        x = _join(self.w_msa(_cut(x, size), mask, (size, size)), rows + below, columns + right, size)
+        x = join_windows(self.w_msa(cut_windows(x, size), mask, (size, size)), rows + below, columns + right, size)
         if shift:
             x = x.roll((shift, shift), dims=(1, 2))
         return self.drop(x[:, :rows, :columns].flatten(1, 2))
@@ -173,13 +173,13 @@ class ShiftWindowMSA(nn.Module):
         return shortest, 0
 
 
-def _cut(x: torch.Tensor, size: int) -> torch.Tensor:
+def cut_windows(x: torch.Tensor, size: int) -> torch.Tensor:
     """(B, H, W, C) to windows (B, n, N, C)."""
     x = x.unflatten(2, (-1, size)).unflatten(1, (-1, size))
     return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def _join(x: torch.Tensor, rows: int, columns: int, size: int) -> torch.Tensor:
+def join_windows(x: torch.Tensor, rows: int, columns: int, size: int) -> torch.Tensor:
     """Windows (B, n, N, C) to (B, H, W, C)."""
     x = x.unflatten(2, (size, size)).unflatten(1, (rows // size, columns // size))
     return x.transpose(2, 3).flatten(3, 4).flatten(1, 2)
@@ -193,7 +193,7 @@ def _shift_mask(rows: int, columns: int, size: int, shift: int, device: torch.de
 
     # Windows at an edge hold tokens that came round and such that did not, in both directions: up to four kinds.
     kind = came_round(rows)[:, None] * 2 + came_round(columns)
-    kind = _cut(kind[None, :, :, None], size)[0, :, :, 0]
+    kind = cut_windows(kind[None, :, :, None], size)[0, :, :, 0]
     return (kind[:, None] != kind[:, :, None]) * _BARRED
 
 
