@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from tests.onnx_export import assert_exports
 
 Make = Callable[..., nn.Module]
 
@@ -122,6 +125,30 @@ def checkpointing_changes_nothing(make: Make, *, size: tuple[int, int] = (64, 64
         gradients.append([p.grad for p in part.parameters()])
     for left, right in zip(*gradients, strict=True):
         torch.testing.assert_close(left, right)
+
+
+def exports(
+    make: Make,
+    path: Path,
+    *,
+    size: tuple[int, int] = (64, 96),
+    others: Sequence[tuple[int, int, int]] = (),
+    dynamo: bool = True,
+) -> None:
+    """As an ONNX model it gives the same, and, where there are others, with their batch, rows and columns too.
+
+    Args:
+        make: Makes the part.
+        path: A file to write to.
+        size: Rows and columns of the images it is exported with.
+        others: (B, H, W) of more images; these sizes are then left open.
+        dynamo: As of `assert_exports`.
+    """
+    torch.manual_seed(0)
+    open_sizes = [{0: "batch", 2: "rows", 3: "columns"}] if others else []
+    images = [(torch.randn(batch, 3, rows, columns),) for batch, rows, columns in ((2, *size), *others)]
+    part = make().eval()
+    assert_exports(part, images[0], path, open_sizes=open_sizes, others=images[1:], dynamo=dynamo)
 
 
 class OnImages(nn.Module):

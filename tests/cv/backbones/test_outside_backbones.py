@@ -12,8 +12,6 @@ from visuite.cv.backbones import TIMMBackbone, TorchvisionBackbone
 
 def test_timm_features() -> None:
     timm = pytest.importorskip("timm")
-    part = TIMMBackbone("resnet10t", features_only=True, out_indices=(1, 3), in_channels=3).eval()
-    contracts.backbone_tells_its_maps(lambda: part)
     one = TIMMBackbone("resnet10t", in_channels=1).eval()
     assert all(name.startswith("timm_model.") for name in one.state_dict())
     images = torch.randn(1, 1, 64, 64)

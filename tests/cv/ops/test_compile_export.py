@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from tests.cv.ops.checks import random_boxes, random_tensor
 from tests.cv.ops.test_roi_align import rois_of
+from tests.onnx_export import assert_exports
 from visuite.cv import ops
 from visuite.cv.ops.bbox_overlaps import OVERLAP_MODES
 from visuite.engine.registry import MODELS
@@ -132,17 +132,7 @@ def test_compiled(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_exported(name, tmp_path):
-    for needed in ("onnx", "onnxscript"):
-        pytest.importorskip(needed)
-    runtime = pytest.importorskip("onnxruntime")
-    case, path = CASES[name], str(tmp_path / "op.onnx")
-    shapes = tuple(dict.fromkeys(names, torch.export.Dim.DYNAMIC) for names in case.sizes)
-    torch.onnx.export(case.module, case.args, path, dynamo=True, verbose=False, dynamic_shapes=(shapes,))
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
-    for args in (case.args, case.smaller):
-        found = session.run(None, {key: value.numpy() for key, value in zip(names, args, strict=True)})
-        told = case.module(*args)
-        told = [told] if isinstance(told, torch.Tensor) else told
-        for one, other in zip(found, told, strict=True):
-            np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-4)
+    case = CASES[name]
+    others = [case.smaller]
+    path = tmp_path / "op.onnx"
+    assert_exports(case.module, case.args, path, open_sizes=case.sizes, others=others, rtol=1e-4, atol=1e-4)

@@ -29,7 +29,8 @@ def channel_shuffle(x: torch.Tensor, groups: int) -> torch.Tensor:
     """
     if x.shape[1] % groups:
         raise ValueError(f"{x.shape[1]} channels do not make {groups} groups")
-    return x.unflatten(1, (groups, -1)).transpose(1, 2).flatten(1, 2)
+    batch, channels, rows, columns = x.shape
+    return x.reshape(batch, groups, channels // groups, rows, columns).transpose(1, 2).flatten(1, 2)
 
 
 class ShuffleBlock(nn.Module):

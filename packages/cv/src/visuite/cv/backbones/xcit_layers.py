@@ -93,9 +93,9 @@ class CrossCovarianceAttention(SelfAttention):
 
     def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
         """Mix the channels of the values as those of queries and keys agree, all (B, h, L, d)."""
-        agreement = F.normalize(query, dim=-2).mT @ F.normalize(key, dim=-2)
+        agreement = F.normalize(query, dim=-2).transpose(-2, -1) @ F.normalize(key, dim=-2)
         weights = self.attn_drop((agreement * self.temperature).softmax(dim=-1))
-        return value @ weights.mT
+        return value @ weights.transpose(-2, -1)
 
 
 class LocalPatches(nn.Module):

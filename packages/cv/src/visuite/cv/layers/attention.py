@@ -74,7 +74,7 @@ class SelfAttention(nn.Module):
         if query.device.type == "cpu" and query.dtype == torch.bfloat16:
             # There plain products take a fraction of the time that the fused kernel does, above all backwards.
             scale = query.shape[-1] ** -0.5 if self.qk_scale is None else self.qk_scale
-            return self.attn_drop((query * scale @ key.mT).softmax(dim=-1)).to(value.dtype) @ value
+            return self.attn_drop((query * scale @ key.transpose(-2, -1)).softmax(dim=-1)).to(value.dtype) @ value
         chance = active_chance(self.attn_drop)
         return F.scaled_dot_product_attention(query, key, value, dropout_p=chance, scale=self.qk_scale)
 
