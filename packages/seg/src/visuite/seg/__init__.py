@@ -1,6 +1,17 @@
 """Semantic segmentation. Importing it fills the registries of scope `seg`."""
 
-from visuite.seg import backbones, defaults, heads, necks, preprocessor, registry, samplers, segmentors, structures
+from visuite.seg import (
+    backbones,
+    defaults,
+    heads,
+    necks,
+    preprocessor,
+    registry,
+    samplers,
+    segmentors,
+    structures,
+    transforms,
+)
 from visuite.seg.version import __version__
 
 __all__ = [
@@ -14,4 +25,5 @@ __all__ = [
     "samplers",
     "segmentors",
     "structures",
+    "transforms",
 ]

@@ -25,6 +25,8 @@ _FLAGS: dict[str, tuple[int | None, bool]] = {
     "color_ignore_orientation": (3, False),
     "grayscale_ignore_orientation": (1, False),
 }
+_NPY = b"\x93NUMPY"
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CV2_CHANNELS = {3: cv2.IMREAD_COLOR, 1: cv2.IMREAD_GRAYSCALE}
 
 
@@ -71,6 +73,9 @@ def imfrombytes(
 ) -> np.ndarray:
     """Decode the content of an image file; arguments as of `imread`.
 
+    An array that NumPy saved (`.npy`) is taken as it is, whatever the flag and the order of channels say; so is a TIFF
+    that has more bands than a picture has colours, with any flag, if tifffile is installed.
+
     Args:
         backend: `cv2` (the default; Pillow takes over formats it does not know), `pillow`, or `torchvision` (also
             called `turbojpeg`), which decodes JPEG.
@@ -82,12 +87,16 @@ def imfrombytes(
     _check_choice("flag", flag, _FLAGS)
     _check_choice("channel_order", channel_order.lower(), ("bgr", "rgb"))
     _check_choice("backend", backend or "cv2", _DECODERS)
+    if content.startswith(_NPY):
+        return _read_npy(content)
     missing = truncation(content)
     if missing is not None:
         raise ImageError(f"broken image: {missing}")
     image = _DECODERS[backend or "cv2"](content, flag)
     if image is None:
         image = _decode_pillow(content, flag)
+    if image is None and content[:4] in _TIFF:
+        image = _read_bands(content)
     if image is None:
         raise ImageError(f"no decoder knows this as an image ({len(content)} bytes)")
     if channel_order.lower() == "rgb" and image.ndim == 3 and image.shape[2] in (3, 4):
@@ -185,6 +194,31 @@ def _decode_pillow(content: bytes, flag: str) -> np.ndarray | None:
         if isinstance(error, UnidentifiedImageError):
             return None
         raise ImageError(f"broken image: {error}") from error
+
+
+def _read_npy(content: bytes) -> np.ndarray:
+    """Return an array (H, W) or (H, W, C) as NumPy saved it."""
+    try:
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ImageError(f"broken array: {error}") from error
+    if array.ndim not in (2, 3):
+        raise ImageError(f"an image is an array (H, W) or (H, W, C), this one is {array.shape}")
+    return array
+
+
+def _read_bands(content: bytes) -> np.ndarray:
+    """Return a TIFF of any number of bands as (H, W) or (H, W, C)."""
+    try:
+        import tifffile
+    except ImportError as error:
+        raise ImageError("a TIFF of so many bands needs tifffile: pip install 'visuite-cv[tiff]'") from error
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        series = file.series[0]
+        array, axes = series.asarray(), series.axes
+    if array.ndim not in (2, 3):
+        raise ImageError(f"an image is an array (H, W) or (H, W, C), this TIFF is {array.shape} with axes {axes}")
+    return array if array.ndim == 2 or axes.startswith("Y") else np.ascontiguousarray(array.transpose(1, 2, 0))
 
 
 def _palette_indices(content: bytes) -> np.ndarray | None:

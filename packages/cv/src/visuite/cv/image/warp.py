@@ -73,6 +73,14 @@ def rotation_matrix(
     return cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), -angle, scale)
 
 
+def bounded(matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    """Return a turn (2, 3) of an image (w, h) about its middle such that all of it is seen, and the size for that."""
+    wide, tall = np.abs(matrix[:, :2]) @ size
+    moved = matrix.copy()
+    moved[:, 2] += ((wide - size[0]) / 2, (tall - size[1]) / 2)
+    return moved, (round(wide), round(tall))
+
+
 def shear_matrix(magnitude: float, direction: str = "horizontal") -> np.ndarray:
     """Return the matrix (2, 3) that moves rows `horizontal`ly by their height times `magnitude`, or columns."""
     matrix = np.eye(2, 3)
@@ -118,9 +126,7 @@ def imrotate(
     h, w = img.shape[:2]
     matrix, size = rotation_matrix((w, h), angle, center, scale), (w, h)
     if auto_bound:
-        wide, tall = np.abs(matrix[:, :2]) @ (w, h)
-        matrix[:, 2] += ((wide - w) / 2, (tall - h) / 2)
-        size = (round(wide), round(tall))
+        matrix, size = bounded(matrix, size)
     return imwarp(img, matrix, size, interpolation=interpolation, border_value=border_value, border_mode=border_mode)
 
 
