@@ -52,3 +52,8 @@ def test_empty(count, number):
     assert found.gt_inds.tolist() == [0] * count
     assert found.get_extra_property("shadowed_labels").shape == (0, 2)
     assert found.get_extra_property("shadowed_labels").dtype == torch.long
+
+
+def test_the_core_lies_in_the_shadow():
+    with pytest.raises(ValueError, match=r"pos_scale 0\.5 <= neg_scale 0\.2"):
+        CenterRegionAssigner(0.5, 0.2)

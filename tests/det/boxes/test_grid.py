@@ -95,7 +95,7 @@ class Head(torch.nn.Module):
 
 
 @pytest.mark.parametrize("make", [anchors, points])
-@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("strict", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_export_leaves_the_size_open(make, strict):
     head = Head(make())
     free = {2: torch.export.Dim("h", min=4, max=64), 3: torch.export.Dim("w", min=4, max=64)}

@@ -37,6 +37,9 @@ class CenterRegionAssigner:
         foreground_dominate: A prior in the core of one object and the shadow of another belongs to the first; else it
             does not count.
         iou_calculator: Config or object; called with the mode `iof`.
+
+    Raises:
+        ValueError: the core is larger than the shadow.
     """
 
     def __init__(
@@ -49,12 +52,12 @@ class CenterRegionAssigner:
         foreground_dominate: bool = False,
         iou_calculator: Cfg | IoUCalculator = BOX_IOU,
     ) -> None:
-        self.pos_scale = pos_scale
-        self.neg_scale = neg_scale
-        self.min_pos_iof = min_pos_iof
-        self.ignore_gt_scale = ignore_gt_scale
-        self.foreground_dominate = foreground_dominate
+        if not 0 < pos_scale <= neg_scale:
+            raise ValueError(f"the core lies in the shadow: 0 < pos_scale {pos_scale} <= neg_scale {neg_scale}")
         self.iou_calculator: IoUCalculator = TASK_UTILS.build(iou_calculator)
+        self.core, self.shadow, self.ignored_middle = pos_scale, neg_scale, ignore_gt_scale
+        self.min_pos_iof = min_pos_iof
+        self.foreground_dominate = foreground_dominate
 
     def assign(
         self,
@@ -98,7 +101,7 @@ class CenterRegionAssigner:
         if not self.foreground_dominate:
             gt_inds = gt_inds.masked_fill(found & shaded, IGNORED)
         if gt_instances_ignore is not None and len(gt_instances_ignore.bboxes):
-            middle = scale_boxes(gt_instances_ignore.bboxes, self.ignore_gt_scale)
+            middle = scale_boxes(gt_instances_ignore.bboxes, self.ignored_middle)
             gt_inds = gt_inds.masked_fill(points_in_boxes(box_centres(priors), middle).any(dim=0), IGNORED)
         result = AssignResult.of(gt_inds, labels)
         result.set_extra_property("shadowed_labels", torch.stack((shadows // classes, shadows % classes), dim=1))
@@ -107,8 +110,7 @@ class CenterRegionAssigner:
     def _regions(self, priors: torch.Tensor, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Tell which priors (P, 4) are in the core, and which in the shadow alone, of objects (g, 4): two of (g, P)."""
         core, shadow = (
-            self.iou_calculator(priors, scale_boxes(boxes, scale), mode="iof").T
-            for scale in (self.pos_scale, self.neg_scale)
+            self.iou_calculator(priors, scale_boxes(boxes, scale), mode="iof").T for scale in (self.core, self.shadow)
         )
         core, shadow = core > self.min_pos_iof, shadow > self.min_pos_iof
         core &= points_in_boxes(box_centres(priors), boxes)
