@@ -45,7 +45,7 @@ def matrix_chart(
     """
     if counts.shape != (len(rows), len(columns)):
         raise ValueError(f"{len(rows)} and {len(columns)} names for a table of {counts.shape}")
-    largest = max((_width(f"{one:g}") for one in counts.ravel()), default=0)
+    largest = _width(f"{counts.max(initial=0):g}")
     edge = max(4, min(64, 1280 // max(*counts.shape, 1)))
     edge = max(edge, largest + 6) if edge >= 24 else edge
     named = edge >= _FONT + 2
@@ -54,11 +54,16 @@ def matrix_chart(
     top = _TITLE + 3 * _PAD
     height = top + edge * len(rows) + bottom + _FONT + _PAD
     width = max(left + edge * len(columns) + 2 * _PAD, _width(title, _TITLE) + 2 * _PAD)
-    canvas = Canvas(np.full((height, width, 3), 255, np.uint8))
+    picture = np.full((height, width, 3), 255, np.uint8)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for row, column in np.ndindex(*counts.shape):
-        corner = (left + column * edge, top + row * edge)
-        _draw_cell(canvas, corner, edge, float(counts[row, column]), float(shares[row, column]))
+    picture[top : top + edge * len(rows), left : left + edge * len(columns)] = _cells(shares, edge)
+    canvas = Canvas(picture)
+    if edge >= 24:
+        for row, column in np.argwhere(counts):
+            color = _PALE if shares[row, column] > 0.5 else _TEXT
+            style = label_style(_FONT, color, horizontal="center", vertical="center")
+            place = (left + (column + 0.5) * edge, top + (row + 0.5) * edge)
+            canvas.label(f"{counts[row, column]:g}", place, style)
     for row, name in enumerate(names[0]):
         place = (left - _PAD, top + (row + 0.5) * edge)
         canvas.label(name, place, label_style(_FONT, _TEXT, horizontal="right", vertical="center"))
@@ -69,15 +74,13 @@ def matrix_chart(
     return _with_upright_names(canvas.to_array(), names[1], left, top + edge * len(rows) + _PAD, edge)
 
 
-def _draw_cell(canvas: Canvas, corner: tuple[int, int], edge: int, count: float, share: float) -> None:
-    x, y = corner
-    red, green, blue = (round(255 + (full - 255) * share) for full in _FULL)
-    canvas.fill_box((x, y, x + edge, y + edge), _GRID, alpha=1.0)
-    gap = 1 if edge > 8 else 0
-    canvas.fill_box((x + gap, y + gap, x + edge, y + edge), (red, green, blue), alpha=1.0)
-    if edge >= 24 and count:
-        style = label_style(_FONT, _PALE if share > 0.5 else _TEXT, horizontal="center", vertical="center")
-        canvas.label(f"{count:g}", (x + edge / 2, y + edge / 2), style)
+def _cells(shares: np.ndarray, edge: int) -> np.ndarray:
+    """Return squares (R * edge, C * edge, 3) uint8, coloured by shares (R, C), with lines between if there is room."""
+    colors = (255 + (np.array(_FULL) - 255) * shares[..., None]).round().astype(np.uint8)
+    cells = colors.repeat(edge, axis=0).repeat(edge, axis=1)
+    if edge > 8:
+        cells[::edge] = cells[:, ::edge] = _GRID
+    return cells
 
 
 def _with_upright_names(picture: np.ndarray, names: Sequence[str], left: int, top: int, edge: int) -> np.ndarray:
