@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from visuite.cv.necks.base import check_head, told_maps
 from visuite.det.structures import DetDataSample
 from visuite.engine.model import BaseModel
 from visuite.engine.registry import MODELS
@@ -94,21 +95,12 @@ def build_with(part: Part, **settings: Any) -> Any:
     return MODELS.build({**settings, **part} if isinstance(part, Mapping) else part)
 
 
-def check_channels(backbone: nn.Module, neck: nn.Module | None, head: nn.Module | None, where: str) -> None:
+def check_channels(backbone: nn.Module, neck: nn.Module | None, head: nn.Module | None) -> None:
     """Fail now, and clearly, rather than in the first convolution.
 
     Raises:
         ValueError: the neck is for other channels than the backbone gives, or the head than what is before it.
     """
-    _compare(backbone, neck, "neck")
-    _compare(backbone if neck is None else neck, head, where)
-
-
-def _compare(source: nn.Module, sink: nn.Module | None, where: str) -> None:
-    given, wanted = getattr(source, "out_channels", None), getattr(sink, "in_channels", None)
-    if given is None or wanted is None:
-        return
-    given = (given,) if isinstance(given, int) else tuple(given)
-    agrees = set(given) == {wanted} if isinstance(wanted, int) else given == tuple(wanted)
-    if not agrees:
-        raise ValueError(f"{where}.in_channels is {wanted}, but {type(source).__name__} gives maps of {given} channels")
+    given = told_maps(backbone, neck)
+    if head is not None:
+        check_head(head, given)

@@ -111,7 +111,7 @@ class DeformableDETR(BaseDetector):
             self.query_embedding = nn.Embedding(num_queries, width * 2)
             self.reference_points_fc = nn.Linear(width, 2)
         nn.init.normal_(self.level_embed)
-        check_channels(self.backbone, getattr(self, "neck", None), None, "bbox_head")
+        check_channels(self.backbone, getattr(self, "neck", None), None)
 
     def init_weights(self) -> None:
         """Initialise the weights, those of the transformer by Xavier's rule, its deformable parts by their own."""

@@ -74,7 +74,7 @@ class DETR(BaseDetector):
                 f"positional_encoding.num_feats is {feats}, half of embed_dims {self.embed_dims} is needed"
             )
         self.query_embedding = nn.Embedding(num_queries, self.embed_dims)
-        check_channels(self.backbone, getattr(self, "neck", None), None, "bbox_head")
+        check_channels(self.backbone, getattr(self, "neck", None), None)
 
     def init_weights(self) -> None:
         """Initialise the weights, those of the transformer by Xavier's rule."""

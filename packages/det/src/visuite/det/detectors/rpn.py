@@ -50,7 +50,7 @@ class RPN(BaseDetector):
         agnostic = {**rpn_head, "num_classes": 1} if isinstance(rpn_head, Mapping) else rpn_head
         settings = {"train_cfg": (train_cfg or {}).get("rpn"), "test_cfg": (test_cfg or {}).get("rpn")}
         self.rpn_head = build_with(agnostic, **settings)
-        check_channels(self.backbone, getattr(self, "neck", None), self.rpn_head, "rpn_head")
+        check_channels(self.backbone, getattr(self, "neck", None), self.rpn_head)
 
     def loss(self, batch_inputs: torch.Tensor, batch_data_samples: Samples) -> dict[str, Any]:
         """Return the losses of images (B, C, H, W)."""

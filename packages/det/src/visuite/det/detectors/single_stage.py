@@ -47,7 +47,7 @@ class SingleStageDetector(BaseDetector):
             self.neck = MODELS.build(neck)
         self.bbox_head = build_with(bbox_head, train_cfg=train_cfg, test_cfg=test_cfg)
         self.train_cfg, self.test_cfg = train_cfg, test_cfg
-        check_channels(self.backbone, getattr(self, "neck", None), self.bbox_head, "bbox_head")
+        check_channels(self.backbone, getattr(self, "neck", None), self.bbox_head)
 
     def loss(self, batch_inputs: torch.Tensor, batch_data_samples: Samples) -> dict[str, Any]:
         """Return the losses of images (B, C, H, W)."""

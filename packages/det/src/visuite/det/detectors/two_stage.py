@@ -56,7 +56,7 @@ class TwoStageDetector(BaseDetector):
         if roi_head is not None:
             settings = {"train_cfg": self.train_cfg.get("rcnn"), "test_cfg": self.test_cfg.get("rcnn")}
             self.roi_head = build_with(roi_head, **settings)
-        check_channels(self.backbone, getattr(self, "neck", None), getattr(self, "rpn_head", None), "rpn_head")
+        check_channels(self.backbone, getattr(self, "neck", None), getattr(self, "rpn_head", None))
 
     @property
     def with_rpn(self) -> bool:

@@ -81,7 +81,7 @@ class ATSSHead(AnchorHead):
         self.scales = nn.ModuleList(Scale(1.0) for _ in self.prior_generator.strides)
 
     def forward(self, feats: Features) -> tuple[list[torch.Tensor], ...]:
-        """Turn features (B, C, H_l, W_l) to scores (B, A * K', ...), offsets (B, A * 4, ...), centralities (B, A, ..)."""
+        """Turn features (B, C, H_l, W_l) to scores (B, A * K', ..), offsets (B, A * 4, ..), centralities (B, A, ..)."""
         maps = [self.forward_scaled(x, scale) for x, scale in zip(feats, self.scales, strict=True)]
         return tuple(list(one) for one in zip(*maps, strict=True))
 
