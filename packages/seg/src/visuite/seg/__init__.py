@@ -2,6 +2,7 @@
 
 from visuite.seg import (
     backbones,
+    datasets,
     defaults,
     heads,
     necks,
@@ -17,6 +18,7 @@ from visuite.seg.version import __version__
 __all__ = [
     "__version__",
     "backbones",
+    "datasets",
     "defaults",
     "heads",
     "necks",
