@@ -22,6 +22,7 @@ from visuite.engine.analysis.table import text_table
 from visuite.engine.evaluator import BaseMetric
 from visuite.engine.fileio import isfile
 from visuite.engine.logging import print_log
+from visuite.engine.utils.garbage import collector_paused
 from visuite.engine.utils.text import did_you_mean
 
 
@@ -100,7 +101,8 @@ class CocoStyleMetric(BaseMetric):
         if self.ann_file is None:
             truth = truth_of_samples(results, classes)
         else:
-            truth = self._truth = self._truth or read_truth(self.ann_file, classes, self.backend_args)
+            with collector_paused():
+                truth = self._truth = self._truth or read_truth(self.ann_file, classes, self.backend_args)
         check_images(results, truth)
         if self.outfile_prefix is not None:
             write_results(results, truth, self.outfile_prefix)

@@ -20,6 +20,7 @@ from visuite.engine.dataset.seeding import sample_randomness
 from visuite.engine.fileio import exists, join_path, list_from_file, load
 from visuite.engine.logging import print_log
 from visuite.engine.registry import DATASETS
+from visuite.engine.utils.garbage import collector_paused
 from visuite.engine.utils.text import did_you_mean
 
 #: Keys of a record that tell a person which sample it is, best first.
@@ -158,6 +159,11 @@ class BaseDataset(Dataset):
         """Read, filter, choose and serialise the records; the second call does nothing."""
         if self._fully_initialized:
             return
+        with collector_paused():
+            self._read_records()
+        self._fully_initialized = True
+
+    def _read_records(self) -> None:
         self.data_list = self.load_data_list()
         read = len(self.data_list)
         self.data_list = self.filter_data()
@@ -168,7 +174,6 @@ class BaseDataset(Dataset):
         if self.serialize_data:
             self.data_bytes, self.data_address = serialize(self.data_list)
             self.data_list = []
-        self._fully_initialized = True
 
     @force_full_init
     def get_data_info(self, idx: int) -> dict[str, Any]:
