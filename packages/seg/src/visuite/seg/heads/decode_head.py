@@ -6,12 +6,13 @@ of the batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from visuite.cv.losses import CrossEntropyLoss
 from visuite.engine.model import BaseModule
 from visuite.engine.structures import PixelData
 from visuite.seg.layers import ConvOptions, resize, resize_concat, resize_like
@@ -55,7 +56,8 @@ class BaseDecodeHead(BaseModule):
         map_channels: Of each map at `in_index`.
 
     Raises:
-        ValueError: channels, indices and transform that do not go together, or channels that are no classes.
+        ValueError: channels, indices and transform that do not go together, channels that are no classes, or a softmax
+            of one channel.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class BaseDecodeHead(BaseModule):
         self.align_corners = align_corners
         losses = [loss_decode] if isinstance(loss_decode, (Mapping, nn.Module)) else loss_decode
         self.loss_decode = nn.ModuleList(MODELS.build(loss) for loss in losses)
+        _check_losses(self.loss_decode, self.out_channels)
         self.sampler = None if sampler is None else TASK_UTILS.build(sampler, default_args={"context": self})
         self.dropout_ratio = dropout_ratio
         self.dropout: nn.Module = nn.Dropout2d(dropout_ratio) if dropout_ratio > 0 else nn.Identity()
@@ -148,12 +151,8 @@ class BaseDecodeHead(BaseModule):
     def compute_loss(
         self, loss: nn.Module, seg_logits: torch.Tensor, seg_label: torch.Tensor, **kwargs: Any
     ) -> torch.Tensor:
-        """Return one loss of scores (B, K, H, W) and labels (B, 1, H, W).
-
-        A single channel has no classes to choose from: labels keep its shape, and are the targets themselves.
-        """
-        label = seg_label if seg_logits.shape[1] == 1 else seg_label.squeeze(1)
-        return loss(seg_logits, label, ignore_index=self.ignore_index, **kwargs)
+        """Return one loss of scores (B, K, H, W) and labels (B, 1, H, W), which it gets as (B, H, W)."""
+        return loss(seg_logits, seg_label.squeeze(1), ignore_index=self.ignore_index, **kwargs)
 
     def element_losses(self, seg_logits: torch.Tensor, seg_label: torch.Tensor) -> torch.Tensor:
         """Return the sum of all losses of each pixel, (B, H, W)."""
@@ -247,6 +246,17 @@ def stack_maps(samples: Sequence[SegDataSample], name: str) -> torch.Tensor:
             f"{name} of one batch has several shapes {[tuple(one.shape) for one in maps][:4]}; pad them first"
         )
     return torch.stack(maps).long()
+
+
+def _check_losses(losses: Iterable[nn.Module], out_channels: int) -> None:
+    """Fail where nothing would be learnt: the softmax of one channel is 1, whatever its score.
+
+    Raises:
+        ValueError: it is so.
+    """
+    for loss in losses:
+        if out_channels == 1 and isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid:
+            raise ValueError("one channel tells 1 from 0 by a sigmoid: set use_sigmoid=True in loss_decode")
 
 
 def _score_channels(num_classes: int, out_channels: int | None) -> int:
