@@ -32,6 +32,7 @@ class BaseDetector(BaseModel):
     """
 
     backbone: nn.Module
+    neck: nn.Module
 
     def __init__(self, data_preprocessor: Part | None = None, init_cfg: Any = None) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
@@ -39,7 +40,7 @@ class BaseDetector(BaseModel):
     @property
     def with_neck(self) -> bool:
         """Whether there is a neck."""
-        return getattr(self, "neck", None) is not None
+        return hasattr(self, "neck")
 
     def forward(self, inputs: torch.Tensor, data_samples: Samples | None = None, mode: str = "tensor") -> Any:
         """Return losses, predictions or plain tensors.

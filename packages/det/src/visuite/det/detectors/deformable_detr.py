@@ -16,7 +16,7 @@ from torch import nn
 
 from visuite.cv.layers import SinePositionalEncoding
 from visuite.cv.ops import MultiScaleDeformableAttention
-from visuite.det.detectors.base import BaseDetector, Part, Samples, check_channels
+from visuite.det.detectors.base import BaseDetector, Part, Samples, build_with, check_channels
 from visuite.det.detectors.detr import whole_or_padded
 from visuite.det.heads.deformable_detr_head import refined
 from visuite.det.layers.transformer import Transformer
@@ -54,7 +54,7 @@ class DeformableDETR(BaseDetector):
         neck: To L maps of C channels.
         encoder: Arguments of `Transformer`.
         decoder: Arguments of `Transformer`.
-        bbox_head: Config of the head.
+        bbox_head: Config of the head, which is told what branches it has; or an object that has them.
         positional_encoding: Arguments of `SinePositionalEncoding`; twice its `num_feats` is C.
         num_queries: Q.
         num_feature_levels: L.
@@ -76,7 +76,7 @@ class DeformableDETR(BaseDetector):
         *,
         encoder: Cfg,
         decoder: Cfg,
-        bbox_head: Cfg,
+        bbox_head: Part,
         positional_encoding: Cfg,
         num_queries: int = 300,
         num_feature_levels: int = 4,
@@ -101,7 +101,8 @@ class DeformableDETR(BaseDetector):
             "num_pred_layer": layers + 1 if as_two_stage else layers,
             "as_two_stage": as_two_stage,
         }
-        self.bbox_head = MODELS.build({"train_cfg": train_cfg, "test_cfg": test_cfg, **bbox_head, **branches})
+        told = {**bbox_head, **branches} if isinstance(bbox_head, Mapping) else bbox_head
+        self.bbox_head = build_with(told, train_cfg=train_cfg, test_cfg=test_cfg)
         self.positional_encoding = SinePositionalEncoding(**positional_encoding)
         self.level_embed = nn.Parameter(torch.empty(num_feature_levels, width))
         if as_two_stage:
@@ -182,7 +183,9 @@ class DeformableDETR(BaseDetector):
         )
         return Memory(tokens, padding, shapes, ratios)
 
-    def _propose(self, memory: Memory) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
+    def _propose(
+        self, memory: Memory
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Return the queries (B, Q, C) that the best pixels make, their positions and boxes; all scores and boxes."""
         start, inside = _pixel_boxes(memory)
         tokens = memory.tokens.masked_fill(~inside[..., None], 0)
@@ -236,7 +239,7 @@ def _valid_ratio(mask: torch.Tensor) -> torch.Tensor:
 def _grid(shape: tuple[int, int], device: torch.device) -> torch.Tensor:
     """Return the centres (H * W, 2), x and y in pixels, of a map's pixels."""
     y, x = (torch.arange(size, device=device, dtype=torch.float32) + 0.5 for size in shape)
-    return torch.cartesian_prod(y, x).flip(-1)
+    return torch.stack([x.expand(len(y), -1), y[:, None].expand(-1, len(x))], dim=-1).flatten(0, 1)
 
 
 def _pixel_centres(shapes: Sequence[tuple[int, int]], ratios: torch.Tensor) -> torch.Tensor:

@@ -74,7 +74,7 @@ class ATSSHead(AnchorHead):
         self.cls_convs = conv_tower(self.in_channels, self.feat_channels, self.stacked_convs, **style)
         self.reg_convs = conv_tower(self.in_channels, self.feat_channels, self.stacked_convs, **style)
         kernel, each = self.pred_kernel_size, self.num_base_priors
-        last = {"kernel_size": kernel, "padding": kernel // 2}
+        last: dict[str, Any] = {"kernel_size": kernel, "padding": kernel // 2}
         self.atss_cls = nn.Conv2d(self.feat_channels, each * self.cls_out_channels, **last)
         self.atss_reg = nn.Conv2d(self.feat_channels, each * 4, **last)
         self.atss_centerness = nn.Conv2d(self.feat_channels, each, **last)

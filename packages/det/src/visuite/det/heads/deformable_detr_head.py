@@ -76,7 +76,7 @@ class DeformableDETRHead(QueryHead):
             for branch in self.reg_branches:
                 nn.init.zeros_(branch[-1].bias[2:])  # type: ignore[index]
 
-    def forward(  # type: ignore[override]
+    def forward(
         self, hidden_states: torch.Tensor, references: Sequence[torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return scores (D, B, Q, K) and boxes (D, B, Q, 4).

@@ -6,8 +6,7 @@ a box is written in, N objects kept.
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,27 +55,15 @@ class DenseHead(BaseModule):
     """
 
     bbox_coder: Any
+    #: `(*maps, batch_gt_instances=, batch_img_metas=, batch_gt_instances_ignore=)` to a dict of losses.
+    loss_by_feat: Callable[..., dict[str, torch.Tensor]]
+    #: `(*maps)` to what they say.
+    read: Callable[..., DenseOutputs]
 
     def __init__(self, *, train_cfg: Cfg | None = None, test_cfg: Cfg | None = None, init_cfg: Any = None) -> None:
         super().__init__(init_cfg)
         self.train_cfg = dict(train_cfg or {})
         self.test_cfg = dict(test_cfg or {})
-
-    # ------------------------------------------------------------------ what a head writes
-
-    @abstractmethod
-    def loss_by_feat(
-        self,
-        *maps: Any,
-        batch_gt_instances: Sequence[InstanceData],
-        batch_img_metas: Sequence[Meta],
-        batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
-    ) -> dict[str, torch.Tensor]:
-        """Return the losses of what `forward` returned."""
-
-    @abstractmethod
-    def read(self, *maps: Any) -> DenseOutputs:
-        """Read what `forward` returned."""
 
     def decode_boxes(
         self, priors: torch.Tensor, boxes: torch.Tensor, max_shape: Sequence[int] | None = None

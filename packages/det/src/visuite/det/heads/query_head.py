@@ -74,7 +74,8 @@ class QueryHead(BaseModule):
     ) -> dict[str, torch.Tensor]:
         """Return `loss_cls`, `loss_bbox` and `loss_iou` of the last layer, and of the others `d0.loss_cls`..."""
         objects, _, metas = unpack_gt_instances(batch_data_samples)
-        every = [self.losses_of(*layer, objects, metas) for layer in zip(*self(hidden_states, *args), strict=True)]
+        layers = zip(*self(hidden_states, *args), strict=True)
+        every = [self.losses_of(scores, boxes, objects, metas) for scores, boxes in layers]
         earlier = {f"d{i}.{name}": value for i, losses in enumerate(every[:-1]) for name, value in losses.items()}
         return every[-1] | earlier
 

@@ -86,7 +86,7 @@ class RTMDetSepBNHead(DenseHead):
 
         levels = self.prior_generator.num_levels
         kind = DepthwiseSeparableConvModule if use_depthwise else ConvModule
-        style = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        style: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
 
         def stacks() -> nn.ModuleList:
             widths = [in_channels, *[feat_channels] * stacked_convs]
@@ -97,7 +97,7 @@ class RTMDetSepBNHead(DenseHead):
             return _sharing_convolutions(made) if share_conv else made
 
         def predictors(channels: int) -> nn.ModuleList:
-            last = {"kernel_size": pred_kernel_size, "padding": pred_kernel_size // 2}
+            last: dict[str, Any] = {"kernel_size": pred_kernel_size, "padding": pred_kernel_size // 2}
             return nn.ModuleList(nn.Conv2d(feat_channels, channels, **last) for _ in range(levels))
 
         self.cls_convs, self.reg_convs = stacks(), stacks()
@@ -117,9 +117,11 @@ class RTMDetSepBNHead(DenseHead):
         scores, distances = [], []
         for level, (x, stride) in enumerate(zip(feats, self.prior_generator.strides, strict=True)):
             cls_feat = reg_feat = x
-            for conv in self.cls_convs[level]:  # type: ignore[union-attr]
+            cls_stack: Any = self.cls_convs[level]
+            reg_stack: Any = self.reg_convs[level]
+            for conv in cls_stack:
                 cls_feat = conv(cls_feat)
-            for conv in self.reg_convs[level]:  # type: ignore[union-attr]
+            for conv in reg_stack:
                 reg_feat = conv(reg_feat)
             score = self.rtm_cls[level](cls_feat)
             if self.with_objectness:

@@ -68,7 +68,7 @@ class SSDHead(AnchorHead):
         **kwargs: Any,
     ) -> None:
         self.stacked_convs, self.use_depthwise = stacked_convs, use_depthwise
-        self.style = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        self.style: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
         super().__init__(
             num_classes,
             tuple(in_channels),  # type: ignore[arg-type]

@@ -101,7 +101,8 @@ class YOLOXHead(DenseHead):
             layers = []
             for index in range(stacked_convs):
                 last = dcn_on_last_conv and index == stacked_convs - 1
-                style = {"conv_cfg": {"type": "DCNv2"} if last else conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+                conv = {"type": "DCNv2"} if last else conv_cfg
+                style: dict[str, Any] = {"conv_cfg": conv, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
                 before = in_channels if index == 0 else feat_channels
                 layers.append(kind(before, feat_channels, 3, padding=1, bias=conv_bias, **style))
             return nn.Sequential(*layers)

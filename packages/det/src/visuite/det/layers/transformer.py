@@ -51,7 +51,7 @@ class TransformerLayer(BaseModule):
         if cross_attn_cfg is not None:
             self.cross_attn = _attention(cross_attn_cfg, deformable=deformable)
         self.ffn = FFN(**ffn_cfg)
-        width = self.self_attn.embed_dims
+        width: int = self.self_attn.embed_dims
         count = 2 if encodes else 3
         self.norms = nn.ModuleList(build_norm_layer(dict(norm_cfg), width)[1] for _ in range(count))
 
@@ -122,7 +122,8 @@ class Transformer(BaseModule):
         super().__init__(init_cfg)
         each = [layer_cfg] * num_layers if isinstance(layer_cfg, Mapping) else layer_cfg
         self.layers = nn.ModuleList(TransformerLayer(**one, deformable=deformable) for one in each)
-        self.embed_dims = self.layers[0].self_attn.embed_dims
+        first: Any = self.layers[0]
+        self.embed_dims: int = first.self_attn.embed_dims
         self.return_intermediate = return_intermediate
         if post_norm_cfg is not None:
             self.post_norm = build_norm_layer(dict(post_norm_cfg), self.embed_dims)[1]
@@ -157,8 +158,7 @@ def _attention(cfg: Cfg, *, deformable: bool) -> Any:
 
 def inverse_sigmoid(x: torch.Tensor, eps: float = 1e-5) -> torch.Tensor:
     """Return the numbers whose sigmoids are given, those nearer than `eps` to 0 or 1 being moved there."""
-    x = x.clamp(0, 1)
-    return (x.clamp(min=eps) / (1 - x).clamp(min=eps)).log()
+    return (x.clamp(eps, 1.0) / (1 - x).clamp(eps, 1.0)).log()
 
 
 def padding_masks(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.cv.layers import ConvModule, build_activation_layer, build_conv_layer, build_upsample_layer
+from visuite.cv.layers import ConvModule, build_conv_layer, build_upsample_layer
 from visuite.cv.ops import full_precision
 from visuite.det.heads.dense import rescale_boxes
 from visuite.det.registry import MODELS
@@ -83,19 +83,16 @@ class FCNMaskHead(BaseModule):
             )
         width = conv_out_channels if num_convs else in_channels
         self.upsample = _upsample(dict(upsample_cfg), width, conv_out_channels)
-        width = conv_out_channels if self.upsample is not None and upsample_cfg["type"] == "deconv" else width
-        self.activate = build_activation_layer({"type": "ReLU"}) if upsample_cfg.get("type") == "deconv" else None
+        learns = upsample_cfg.get("type") == "deconv"
+        width = conv_out_channels if learns else width
+        self.activate = nn.ReLU(inplace=True) if learns else nn.Identity()
         masks = 1 if class_agnostic else num_classes
         self.conv_logits = build_conv_layer(dict(predictor_cfg), width, masks, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Turn the features (R, C, h, w) of regions into mask logits (R, K, m, m), or (R, 1, m, m)."""
-        for conv in self.convs:
-            x = conv(x)
-        if self.upsample is not None:
-            x = self.upsample(x)
-            x = x if self.activate is None else self.activate(x)
-        return self.conv_logits(x)
+        x = nn.Sequential(*self.convs)(x)
+        return self.conv_logits(self.activate(self.upsample(x)))
 
     def get_targets(
         self,
@@ -173,11 +170,11 @@ class FCNMaskHead(BaseModule):
         return list(results_list)
 
 
-def _upsample(cfg: dict[str, Any], in_channels: int, out_channels: int) -> nn.Module | None:
-    """Build the enlarging layer: a transposed convolution that gets its stride from `scale_factor`, or another."""
+def _upsample(cfg: dict[str, Any], in_channels: int, out_channels: int) -> nn.Module:
+    """Build the enlarging layer: a transposed convolution, whose stride is `scale_factor`, another, or none."""
     kind, factor = cfg.get("type"), cfg.get("scale_factor")
     if kind is None:
-        return None
+        return nn.Identity()
     if kind == "deconv":
         cfg.pop("scale_factor")
         shape = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": factor, "stride": factor}
