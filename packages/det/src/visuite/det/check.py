@@ -7,13 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from visuite.det.datasets import BaseDetDataset
+from visuite.det.hooks.num_class_check import judges_classes
 from visuite.engine.check import Subject, innermost_dataset, register_check
 from visuite.engine.dataset.base import below
 from visuite.engine.hooks.pipeline_switch import everywhere
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-#: Parts of a model that do not tell the classes of the data apart, though they may have a `num_classes`.
-_OTHERS = ("rpn_head", "semantic_head", "glbctx_head", "backbone", "neck", "data_preprocessor", "train_cfg", "test_cfg")
 
 
 def check_classes(subject: Subject) -> None:
@@ -38,23 +37,16 @@ def check_classes(subject: Subject) -> None:
         return
 
 
-def _class_counts(cfg: Any, path: str, key: str = "") -> Iterator[tuple[str, int]]:
-    """Yield the place and value of every `num_classes` in the heads of a model, however deep.
-
-    Args:
-        cfg: A part of the model.
-        path: Where it is.
-        key: What it is called there.
-    """
+def _class_counts(cfg: Any, path: str) -> Iterator[tuple[str, int]]:
+    """Yield the place and value of every `num_classes` in the heads of a model, however deep."""
     if isinstance(cfg, (list, tuple)):
         for index, one in enumerate(cfg):
-            yield from _class_counts(one, f"{path}.{index}", key)
+            yield from _class_counts(one, f"{path}.{index}")
     elif isinstance(cfg, Mapping):
-        if isinstance(cfg.get("num_classes"), int) and "head" in key:
+        if isinstance(cfg.get("num_classes"), int) and judges_classes(path.split(".")):
             yield f"{path}.num_classes", cfg["num_classes"]
         for name, value in cfg.items():
-            if name not in _OTHERS and not name.startswith("loss"):
-                yield from _class_counts(value, f"{path}.{name}", name)
+            yield from _class_counts(value, f"{path}.{name}")
 
 
 def check_annotations(subject: Subject) -> None:
