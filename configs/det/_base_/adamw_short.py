@@ -7,7 +7,7 @@ optim_wrapper = dict(
     dtype="bfloat16",
     optimizer=optimizer,
     clip_grad=dict(max_norm=10),
-    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0),
+    paramwise_cfg=dict(norm_decay_mult=0, bias_decay_mult=0, bypass_duplicate=True),
 )
 warm_up = dict(type="LinearLR", start_factor=0.01, by_epoch=False, begin=0, end=100)
 cosine = dict(type="CosineAnnealingLR", eta_min=2e-5, begin=1, end=epochs, by_epoch=True, convert_to_iter_based=True)
