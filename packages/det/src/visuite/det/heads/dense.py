@@ -226,6 +226,6 @@ def finish(
 
 
 def rescale_boxes(boxes: torch.Tensor, meta: Meta) -> torch.Tensor:
-    """Return boxes (N, 4) of the input in the size of the image file, by `scale_factor` (w, h); without it, as it is."""
+    """Return boxes (N, 4) of the input in the size of the image file, by `scale_factor` (w, h), if there is one."""
     factor = meta.get("scale_factor")
     return boxes if factor is None else boxes / boxes.new_tensor(tuple(factor)[:2]).repeat(2)
