@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""See what a model will see: python tools/browse_dataset.py CONFIG [--output-dir DIR] [--number 16] [--mode train] ..."""
+"""See what a model will see: python tools/browse_dataset.py CONFIG [--output-dir DIR] [--number 16] [--mode train]"""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class PCPVT(Backbone):
             raise ValueError(f"key_style {key_style!r} is neither 'dense' nor 'cls'")
         table = architecture(self.arch_zoo, arch, type(self).__name__) if isinstance(arch, str) else arch
         given = dict(zip(_KEYS, (embed_dims, depths, num_heads, mlp_ratios), strict=True))
-        sizes = {name: table.get(name) if value is None else value for name, value in given.items()}
+        sizes: dict[str, Any] = {name: table.get(name) if value is None else value for name, value in given.items()}
         sizes.update(patch_sizes=patch_sizes, strides=strides, sr_ratios=sr_ratios)
         count = len(sizes["depths"])
         for name, values in sizes.items():

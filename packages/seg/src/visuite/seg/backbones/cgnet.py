@@ -186,6 +186,10 @@ class CGNet(Backbone):
             self.add_module(f"level{stage + 1}", nn.ModuleList(blocks))
         self.hold_frozen()
 
+    norm_prelu_0: nn.Module
+    norm_prelu_1: nn.Module
+    norm_prelu_2: nn.Module
+
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(B, I, H, W) to three maps, as the file's head says."""
         half, quarter = self.inject_2x(x), self.inject_4x(x)

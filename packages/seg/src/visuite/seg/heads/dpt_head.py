@@ -166,7 +166,8 @@ class DPTHead(BaseDecodeHead):
 
     def forward_feature(self, inputs: Pairs) -> torch.Tensor:  # type: ignore[override]
         """Return the features (B, C, 8h, 8w) that pixels are classified by."""
-        maps = self.reassemble_blocks([inputs[index] for index in self.in_index])
+        chosen: Any = self.in_index
+        maps = self.reassemble_blocks([inputs[index] for index in chosen])
         coarsest, *finer = reversed([conv(x) for conv, x in zip(self.convs, maps, strict=True)])
         out = self.fusion_blocks[0](coarsest)
         for block, x in zip(self.fusion_blocks[1:], finer, strict=True):

@@ -82,7 +82,7 @@ class OCRHead(BaseCascadeDecodeHead):
         self.spatial_gather_module = SpatialGatherModule(scale)
         self.bottleneck = self.conv(self.in_channels, self.channels, 3)
 
-    def forward(self, inputs: Maps, prev_output: torch.Tensor) -> torch.Tensor:
+    def forward(self, inputs: Maps, prev_output: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return the scores (B, K, h, w) of maps and of the scores before."""
         feats = self.bottleneck(self._transform_inputs(inputs))
         scores = resize_like(prev_output, feats, align_corners=self.align_corners)

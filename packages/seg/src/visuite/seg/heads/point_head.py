@@ -76,7 +76,9 @@ class PointHead(BaseCascadeDecodeHead):
     def _make_classifier(self) -> None:
         """Make nothing yet: `fc_seg` depends on the layers."""
 
-    def forward(self, inputs: Maps, prev_output: torch.Tensor, test_cfg: Any = None) -> torch.Tensor:
+    def forward(  # type: ignore[override]
+        self, inputs: Maps, prev_output: torch.Tensor, test_cfg: Any = None
+    ) -> torch.Tensor:
         """Return the scores before, (B, K, h, w), enlarged step by step and classified anew where they are in doubt."""
         cfg = {**_TEST_CFG, **(test_cfg or {})}
         enlarge = Upsample(cfg["scale_factor"], align_corners=self.align_corners)

@@ -83,8 +83,8 @@ class SelfAttentionBlock(nn.Module):
         key, value = self.key_project(key_feats), self.value_project(key_feats)
         if self.key_downsample is not None:
             key, value = self.key_downsample(key), self.key_downsample(value)
-        tokens = (x.flatten(2).transpose(1, 2) for x in (query, key, value))  # (B, N, M), (B, S, M), (B, S, K)
-        found = F.scaled_dot_product_attention(*tokens, scale=self.channels**-0.5 if self.matmul_norm else 1.0)
+        q, k, v = (x.flatten(2).transpose(1, 2) for x in (query, key, value))  # (B, N, M), (B, S, M), (B, S, K)
+        found = F.scaled_dot_product_attention(q, k, v, scale=self.channels**-0.5 if self.matmul_norm else 1.0)
         context = found.transpose(1, 2).unflatten(2, query.shape[2:])
         return context if self.out_project is None else self.out_project(context)
 

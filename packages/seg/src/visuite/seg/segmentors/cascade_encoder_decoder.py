@@ -41,7 +41,7 @@ class CascadeEncoderDecoder(EncoderDecoder):
         self.num_stages = num_stages
 
     @property
-    def last_head(self) -> BaseDecodeHead:
+    def last_head(self) -> Any:
         """The head whose scores are the prediction."""
         return self.decode_head[-1]
 
