@@ -79,6 +79,30 @@ def test_flip_twice_is_nothing(direction: str, channels: int | None) -> None:
     assert not np.array_equal(imflip(img, direction), img)
 
 
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 600), (0, 7, 3), (5, 0)])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int32", "int64", "float16", "float32", "float64"])
+def test_flip_is_that_of_numpy(shape: tuple[int, ...], dtype: str) -> None:
+    img = (np.random.default_rng(0).random(shape) * 2**40 % 60000).astype(dtype)
+    for direction, axes in {"horizontal": 1, "vertical": 0, "diagonal": (0, 1)}.items():
+        given = img.copy()
+        flipped = imflip(given, direction)
+        assert flipped.dtype == img.dtype
+        assert flipped.flags.c_contiguous
+        assert np.array_equal(flipped, np.flip(img, axes))
+        flipped[...] = 0
+        assert np.array_equal(given, img)  # it is no view
+
+
+def test_flip_of_a_part_of_an_image() -> None:
+    img = noise(c=3)
+    assert np.array_equal(imflip(img[2:9, 1:6]), img[2:9, 5:0:-1])
+
+
+def test_flip_in_no_known_direction() -> None:
+    with pytest.raises(ValueError, match="'sideways' is none of 'horizontal'"):
+        imflip(noise(), "sideways")
+
+
 @settings(max_examples=60)
 @given(
     st.sampled_from(["constant", "edge", "reflect", "symmetric"]),

@@ -78,7 +78,7 @@ class BitmapMasks(InstanceMasks):
 
     def flip(self, flip_direction: str = "horizontal") -> Self:
         """Flip `horizontal`, `vertical` or `diagonal` (both)."""
-        return self._with(imflip(self.masks.transpose(1, 2, 0), flip_direction).transpose(2, 0, 1))
+        return self._stacked([imflip(mask, flip_direction) for mask in self.masks], (self.height, self.width))
 
     def pad(self, out_shape: tuple[int, int], pad_val: int = 0) -> Self:
         """Pad at the right and the bottom to (h, w)."""

@@ -47,9 +47,9 @@ class MaskTargets(Protocol):
 def flip_sample(results: Sample, direction: str) -> None:
     """Flip `horizontal`, `vertical` or `diagonal` (both)."""
     h, w = results["img"].shape[:2]
-    results["img"] = np.ascontiguousarray(imflip(results["img"], direction))
+    results["img"] = imflip(results["img"], direction)
     for key in seg_keys(results):
-        results[key] = np.ascontiguousarray(imflip(results[key], direction))
+        results[key] = imflip(results[key], direction)
     for key in box_keys(results):
         results[key] = flip_boxes(results[key], (h, w), direction)
     turned = np.array([direction != "vertical", direction != "horizontal"])
@@ -60,7 +60,7 @@ def flip_sample(results: Sample, direction: str) -> None:
         results["gt_keypoints"] = points
     masks = results.get("gt_masks")
     if isinstance(masks, np.ndarray):
-        results["gt_masks"] = np.ascontiguousarray(imflip(masks.transpose(1, 2, 0), direction).transpose(2, 0, 1))
+        results["gt_masks"] = np.array([imflip(mask, direction) for mask in masks], masks.dtype).reshape(masks.shape)
     elif masks is not None:
         results["gt_masks"] = masks.flip(direction)
 
