@@ -181,7 +181,31 @@ def test_wrong_channels_fail_when_the_model_is_built(variant: Variant) -> None:
     part = functools.reduce(lambda inside, key: inside[key], variant.head, cfg)
     wanted = part["in_channels"]
     part["in_channels"] = 24 if isinstance(wanted, int) else [24] * len(wanted)
-    with pytest.raises(ValueError, match=rf"{variant.head[-1]}\.in_channels is .*24.* but \w+ gives"):
+    with pytest.raises(ValueError, match="in_channels of .* is .*24.*, but "):
+        MODELS.build(cfg)
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+def test_wrong_channels_of_regions_fail_too(cascade: bool) -> None:
+    variant = VARIANTS["cascade-mask-rcnn" if cascade else "mask-rcnn"]
+    for name, key in (("mask_head", "in_channels"), ("mask_roi_extractor", "out_channels")):
+        cfg = variant.config()
+        cfg["roi_head"][name] = {**cfg["roi_head"][name], key: 24}
+        with pytest.raises(ValueError, match=f"{key} of .* is 24|in_channels of .* is 16, but .* gives features of 24"):
+            MODELS.build(cfg)
+    cfg = variant.config()
+    for head, extractor in (("bbox_head", "bbox_roi_extractor"), ("mask_head", "mask_roi_extractor")):
+        heads = cfg["roi_head"][head]
+        wider = [{**one, "in_channels": 24} for one in heads] if isinstance(heads, list) else {**heads, "in_channels": 24}
+        cfg["roi_head"] |= {head: wider, extractor: {**cfg["roi_head"][extractor], "out_channels": 24}}
+    with pytest.raises(ValueError, match="out_channels of SingleRoIExtractor is 24, but it gets maps of"):
+        MODELS.build(cfg)
+
+
+def test_stages_of_a_cascade_do_not_share_a_ready_made_part() -> None:
+    cfg = VARIANTS["cascade-rcnn"].config()
+    cfg["roi_head"]["bbox_roi_extractor"] = MODELS.build(cfg["roi_head"]["bbox_roi_extractor"])
+    with pytest.raises(ValueError, match="one ready-made SingleRoIExtractor, which all stages would share"):
         MODELS.build(cfg)
 
 

@@ -16,24 +16,11 @@ import torch
 from visuite.det.detectors import BaseDetector
 from visuite.det.registry import MODELS
 from visuite.det.structures import BitmapMasks, DetDataSample
-from visuite.engine.model import BaseModule
 from visuite.engine.structures import InstanceData
 
 Cfg = dict[str, Any]
 Size = tuple[int, int]
 CLASSES = 3
-
-
-@MODELS.register_module()
-class SharedConv(BaseModule):
-    """A shared head: one convolution that halves the bins."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = torch.nn.Conv2d(channels, channels, 3, stride=2, padding=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.conv(x).relu()
 
 
 @dataclass(frozen=True)
@@ -357,9 +344,9 @@ def c4() -> Cfg:
     cfg["roi_head"] = {
         **cfg["roi_head"],
         "bbox_roi_extractor": one,
-        "shared_head": {"type": "SharedConv", "channels": 32},
-        "bbox_head": {**BOX_HEAD, "type": "BBoxHead", "with_avg_pool": True, "in_channels": 32},
-        "mask_head": {**MASK_HEAD, "num_convs": 0, "in_channels": 32},
+        "shared_head": {"type": "ResLayer", "depth": 18, "stage": 0, "stride": 2},
+        "bbox_head": {**BOX_HEAD, "type": "BBoxHead", "with_avg_pool": True, "in_channels": 64},
+        "mask_head": {**MASK_HEAD, "num_convs": 0, "in_channels": 64},
         "mask_roi_extractor": None,
     }
     cfg["train_cfg"] = {**cfg["train_cfg"], "rcnn": {**cfg["train_cfg"]["rcnn"], "mask_size": 6}}

@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from visuite.cv.necks.base import told_maps
 from visuite.det.detectors.base import BaseDetector, Features, Part, Samples, build_with, check_channels
 from visuite.det.registry import MODELS
+from visuite.det.roi_heads.extractor import SingleRoIExtractor
 from visuite.engine.structures import InstanceData
 
 
@@ -56,6 +58,10 @@ class TwoStageDetector(BaseDetector):
         if roi_head is not None:
             settings = {"train_cfg": self.train_cfg.get("rcnn"), "test_cfg": self.test_cfg.get("rcnn")}
             self.roi_head = build_with(roi_head, **settings)
+            given = told_maps(self.backbone, getattr(self, "neck", None))
+            for part in self.roi_head.modules():
+                if isinstance(part, SingleRoIExtractor) and given is not None:
+                    part.check_maps(given.channels)
         check_channels(self.backbone, getattr(self, "neck", None), getattr(self, "rpn_head", None))
 
     @property

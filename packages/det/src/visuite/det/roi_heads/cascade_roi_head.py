@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from visuite.det.registry import MODELS, TASK_UTILS
-from visuite.det.roi_heads.regions import bbox2roi, sample_regions
+from visuite.det.roi_heads.regions import bbox2roi, check_region_head, sample_regions
 from visuite.det.structures import DetDataSample, unpack_gt_instances
 from visuite.engine.model import BaseModule, ModuleList
 from visuite.engine.structures import InstanceData
@@ -42,7 +42,8 @@ class CascadeRoIHead(BaseModule):
         init_cfg: How weights are initialised.
 
     Raises:
-        ValueError: lists whose length is not T, or a `shared_head`.
+        ValueError: lists whose length is not T, a `shared_head`, one ready-made part for several stages, or heads that are
+            for other channels than they get.
     """
 
     def __init__(
@@ -71,12 +72,16 @@ class CascadeRoIHead(BaseModule):
         if bbox_head is not None:
             self.bbox_roi_extractor = self._stages(bbox_roi_extractor, "bbox_roi_extractor")
             self.bbox_head = self._stages(bbox_head, "bbox_head")
+            for head, extractor in zip(self.bbox_head, self.bbox_roi_extractor, strict=True):
+                check_region_head(head, extractor)
         if mask_head is not None:
             self.mask_head = self._stages(mask_head, "mask_head")
             own = mask_roi_extractor is not None
             self.mask_roi_extractor = (
                 self._stages(mask_roi_extractor, "mask_roi_extractor") if own else self.bbox_roi_extractor
             )
+            for head, extractor in zip(self.mask_head, self.mask_roi_extractor, strict=True):
+                check_region_head(head, extractor)
         if train_cfg is not None:
             self.bbox_assigner = [TASK_UTILS.build(one["assigner"]) for one in train_cfg]
             self.bbox_sampler = [
@@ -86,6 +91,8 @@ class CascadeRoIHead(BaseModule):
 
     def _stages(self, parts: Parts | None, name: str) -> ModuleList:
         """Build a part for each stage."""
+        if isinstance(parts, nn.Module) and self.num_stages > 1:
+            raise ValueError(f"{name} is one ready-made {type(parts).__name__}, which all stages would share: give a list")
         each = list(parts) if isinstance(parts, Sequence) else [parts] * self.num_stages
         if len(each) != self.num_stages:
             raise ValueError(f"{len(each)} configs of {name} for {self.num_stages} stages")

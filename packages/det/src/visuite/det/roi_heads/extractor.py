@@ -49,6 +49,18 @@ class SingleRoIExtractor(BaseModule):
         """L."""
         return len(self.featmap_strides)
 
+    def check_maps(self, channels: Sequence[int]) -> None:
+        """Compare C with the channels of the maps that will come.
+
+        Raises:
+            ValueError: these differ.
+        """
+        if any(one != self.out_channels for one in channels[: self.num_inputs]):
+            raise ValueError(
+                f"out_channels of {type(self).__name__} is {self.out_channels}, but it gets maps of {tuple(channels)} "
+                "channels"
+            )
+
     def map_roi_levels(self, rois: torch.Tensor, num_levels: int) -> torch.Tensor:
         """Return the level (R,) of each region (R, 5)."""
         edge = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).clamp(min=0).sqrt()

@@ -68,7 +68,7 @@ class FCNMaskHead(BaseModule):
         layers = ["ConvTranspose2d", "Conv2d"]
         he = {"type": "Kaiming", "layer": layers, "mode": "fan_out", "nonlinearity": "relu", "bias": 0}
         super().__init__(he if init_cfg is None else init_cfg)
-        self.roi_feat_size = roi_feat_size
+        self.roi_feat_size, self.in_channels = roi_feat_size, in_channels
         self.num_classes, self.class_agnostic = num_classes, class_agnostic
         self.train_cfg, self.test_cfg = dict(train_cfg or {}), dict(test_cfg or {})
         self.loss_mask = MODELS.build(loss_mask)

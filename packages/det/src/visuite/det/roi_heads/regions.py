@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 
 from visuite.cv.ops import batched_nms
 from visuite.engine.structures import InstanceData
@@ -18,6 +19,21 @@ def bbox2roi(bbox_list: Sequence[torch.Tensor]) -> torch.Tensor:
     """Write the boxes (N_b, 4) of each image as regions (R, 5) of the batch: the number of the image, then `xyxy`."""
     numbered = [torch.nn.functional.pad(boxes, (1, 0), value=float(index)) for index, boxes in enumerate(bbox_list)]
     return torch.cat(numbered)
+
+
+def check_region_head(head: nn.Module, extractor: nn.Module, shared_head: nn.Module | None = None) -> None:
+    """Compare the `in_channels` of a head for regions with the `out_channels` of what stands before it.
+
+    Raises:
+        ValueError: these differ.
+    """
+    before = extractor if shared_head is None else shared_head
+    given, wanted = getattr(before, "out_channels", None), getattr(head, "in_channels", None)
+    if given is not None and wanted is not None and given != wanted:
+        raise ValueError(
+            f"in_channels of {type(head).__name__} is {wanted}, but {type(before).__name__} gives features of {given} "
+            "channels"
+        )
 
 
 def sample_regions(

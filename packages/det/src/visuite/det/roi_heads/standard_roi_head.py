@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from visuite.det.registry import MODELS, TASK_UTILS
-from visuite.det.roi_heads.regions import bbox2roi, sample_regions
+from visuite.det.roi_heads.regions import bbox2roi, check_region_head, sample_regions
 from visuite.det.structures import DetDataSample, unpack_gt_instances
 from visuite.engine.model import BaseModule
 from visuite.engine.structures import InstanceData
@@ -35,6 +35,9 @@ class StandardRoIHead(BaseModule):
         train_cfg: `assigner`, `sampler`, `pos_weight`, `mask_size`.
         test_cfg: `score_thr`, `nms`, `max_per_img`, `mask_thr_binary`.
         init_cfg: How weights are initialised.
+
+    Raises:
+        ValueError: heads that are for other channels than they get.
     """
 
     def __init__(
@@ -52,15 +55,18 @@ class StandardRoIHead(BaseModule):
         super().__init__(init_cfg)
         self.train_cfg, self.test_cfg = train_cfg, test_cfg
         self.share_roi_extractor = mask_head is not None and mask_roi_extractor is None
-        if shared_head is not None:
-            self.shared_head = MODELS.build(shared_head)
+        shared = None if shared_head is None else MODELS.build(shared_head)
+        if shared is not None:
+            self.shared_head = shared
         if bbox_head is not None:
             self.bbox_roi_extractor = MODELS.build(bbox_roi_extractor)
             self.bbox_head = MODELS.build(bbox_head)
+            check_region_head(self.bbox_head, self.bbox_roi_extractor, shared)
         if mask_head is not None:
             self.mask_head = MODELS.build(mask_head)
             extractor = None if self.share_roi_extractor else MODELS.build(mask_roi_extractor)
             self.mask_roi_extractor = self.bbox_roi_extractor if extractor is None else extractor
+            check_region_head(self.mask_head, self.mask_roi_extractor, shared)
         if train_cfg is not None:
             self.bbox_assigner = TASK_UTILS.build(train_cfg["assigner"])
             self.bbox_sampler = TASK_UTILS.build(train_cfg["sampler"], default_args={"context": self})
