@@ -5,6 +5,9 @@ from visuite.seg import (
     datasets,
     defaults,
     heads,
+    hooks,
+    inferencer,
+    metrics,
     necks,
     preprocessor,
     registry,
@@ -12,6 +15,7 @@ from visuite.seg import (
     segmentors,
     structures,
     transforms,
+    visualizer,
 )
 from visuite.seg.version import __version__
 
@@ -21,6 +25,9 @@ __all__ = [
     "datasets",
     "defaults",
     "heads",
+    "hooks",
+    "inferencer",
+    "metrics",
     "necks",
     "preprocessor",
     "registry",
@@ -28,4 +35,5 @@ __all__ = [
     "segmentors",
     "structures",
     "transforms",
+    "visualizer",
 ]

@@ -172,7 +172,7 @@ class BaseInferencer:
                 kept = pictures if asked_for_vis else None
                 parts.append(self.postprocess(predictions, kept, return_datasamples, **stages["postprocess"]))
                 if save_pred:
-                    write_predictions(items, per_input(parts[-1]), str(out_dir))
+                    self.write_predictions(items, per_input(parts[-1]), str(out_dir))
                 names += [item.name for item in items]
                 advance(len(items))
         self._tell_failures(len(names))
@@ -262,12 +262,20 @@ class BaseInferencer:
         """
         plain = [] if return_datasamples and not print_result else [self.pred2dict(one) for one in preds]
         for one in plain if print_result else ():
-            print(to_json(one))
+            print(to_json(self.summary(one)))
         return {"predictions": list(preds) if return_datasamples else plain, "visualization": visualization or []}
 
     def pred2dict(self, data_sample: Any) -> dict[str, Any]:
         """Return a prediction as numbers, strings, lists and dicts: the fields that are no truth."""
         return to_plain(data_sample)
+
+    def summary(self, result: Any) -> Any:
+        """Return what `print_result` prints of a plain prediction: all of it, unless it is too long for a line."""
+        return result
+
+    def write_predictions(self, items: Sequence[Item], predictions: Sequence[Any], out_dir: str) -> None:
+        """Write the prediction of each item, `preds/STEM.json` in `out_dir`."""
+        write_predictions(items, predictions, out_dir)
 
     def _dispatch_kwargs(self, **kwargs: Any) -> tuple[dict[str, Any], ...]:
         """Return the arguments of preprocess, forward, visualize and postprocess.
