@@ -64,7 +64,8 @@ class Variant:
         model: More of the segmentor's arguments.
         tolerance: By how much scores may differ in bfloat16.
         indifferent: Beginnings of names of parameters that do not matter, so that their gradients are rounding alone.
-        traces: Whether torch's older exporter knows its operators.
+        traces: Whether torch's older exporter does with open sizes; else its exporter of programs is asked.
+        any_size: Whether an exported model takes images of other sizes than it was exported with.
     """
 
     head: Any
@@ -75,6 +76,7 @@ class Variant:
     tolerance: float = 0.1
     indifferent: tuple[str, ...] = ()
     traces: bool = True
+    any_size: bool = True
 
     def config(self, num_classes: int = 3, in_channels: int = 3, **changes: Any) -> Cfg:
         """Return the model's config.
@@ -181,12 +183,12 @@ BY_STEP: Cfg = {
 }
 
 HEADS: dict[str, Variant] = {
-    "ann": Variant(_head("ANNHead", **LAST_TWO, project_channels=8, key_pool_scales=(1, 2))),
+    "ann": Variant(_head("ANNHead", **LAST_TWO, project_channels=8, key_pool_scales=(1, 2)), any_size=False),
     "apc": Variant(_head("APCHead", pool_scales=(1, 2))),
     "aspp": Variant(_head("ASPPHead", dilations=(1, 2, 3))),
     "cc": Variant(_head("CCHead")),
     "da": Variant(_head("DAHead", pam_channels=4)),
-    "dm": Variant(_head("DMHead", filter_sizes=(1, 2, 3), fusion=True)),
+    "dm": Variant(_head("DMHead", filter_sizes=(1, 2, 3), fusion=True), any_size=False),
     "dnl": Variant(_head("DNLHead")),
     "dpt": Variant(
         _head("DPTHead", **FOUR, embed_dims=32, post_process_channels=[4, 8, 16, 16], readout_type="project"),
@@ -204,17 +206,20 @@ HEADS: dict[str, Variant] = {
         _head("GCHead", fusion_types=("channel_add", "channel_mul")),
         indifferent=("decode_head.gc_block.conv_mask.bias",),
     ),
-    "ham": Variant(_head("LightHamHead", **ALL, ham_channels=16, ham_kwargs={"MD_R": 4})),
-    "isa": Variant(_head("ISAHead", isa_channels=8, down_factor=(2, 2))),
+    "ham": Variant(_head("LightHamHead", **ALL, ham_channels=16, ham_kwargs={"MD_R": 4}), traces=False),
+    "isa": Variant(_head("ISAHead", isa_channels=8, down_factor=(2, 2)), any_size=False),
     "knet": Variant(
         {
             "type": "IterativeDecodeHead",
             "num_stages": 2,
             "kernel_generate_head": _head("FCNHead"),
             "kernel_update_head": [BY_STEP, BY_STEP],
-        }
+        },
+        traces=False,
     ),
-    "lraspp": Variant(_head("LRASPPHead", **{**SELECTED, "in_channels": [8, 16, 32], "in_index": [0, 1, 3]})),
+    "lraspp": Variant(
+        _head("LRASPPHead", **{**SELECTED, "in_channels": [8, 16, 32], "in_index": [0, 1, 3]}), any_size=False
+    ),
     "nl": Variant(_head("NLHead")),
     "ocr": Variant([_head("FCNHead", **SIDE_BY_SIDE), _head("OCRHead", **SIDE_BY_SIDE, ocr_channels=8)]),
     "point": Variant(
@@ -226,12 +231,14 @@ HEADS: dict[str, Variant] = {
             "train_cfg": {"num_points": 32, "oversample_ratio": 3, "importance_sample_ratio": 0.75},
             "test_cfg": {"mode": "whole", "subdivision_steps": 2, "subdivision_num_points": 64, "scale_factor": 2},
         },
+        any_size=False,
     ),
     "psa": Variant(_head("PSAHead", in_channels=16, in_index=1, mask_size=(3, 4)), TWO),
     "psp": Variant(_head("PSPHead")),
     "segformer": Variant(_head("SegformerHead", **ALL)),
     "segmenter": Variant(
-        _head("SegmenterMaskTransformerHead", norm_cfg={"type": "LN"}, num_layers=1, num_heads=2, embed_dims=16)
+        _head("SegmenterMaskTransformerHead", norm_cfg={"type": "LN"}, num_layers=1, num_heads=2, embed_dims=16),
+        traces=False,
     ),
     "setr_mla": Variant(
         _head("SETRMLAHead", in_channels=[8] * 4, in_index=[0, 1, 2, 3], channels=16, mla_channels=4),
@@ -331,6 +338,7 @@ BACKBONES: dict[str, Variant] = {
     "pidnet_large": Variant(
         PID,
         {"type": "PIDNet", "channels": 8, "ppm_channels": 8, "num_stem_blocks": 3, "num_branch_blocks": 4},
+        any_size=False,
     ),
     "stdc": Variant(
         {**FCN, "in_channels": 16, "in_index": 3},

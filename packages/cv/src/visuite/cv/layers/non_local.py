@@ -96,7 +96,7 @@ class NonLocal(nn.Module):
         """(B, C, ...) to the same shape."""
         seen = self.g(x).flatten(2)
         found = torch.matmul(self.pairwise(x), seen.transpose(1, 2))
-        inside = found.transpose(1, 2).reshape(len(x), self.inter_channels, *x.shape[2:])
+        inside = found.transpose(1, 2).reshape(x.shape[0], self.inter_channels, *x.shape[2:])
         return x + self.conv_out(inside)
 
     def pairwise(self, x: torch.Tensor) -> torch.Tensor:

@@ -40,7 +40,8 @@ class CrissCrossAttention(nn.Module):
         in_column = torch.einsum("bchw,bcgw->bhwg", query, key)
         in_row = torch.einsum("bchw,bchv->bhwv", query, key)
         # the pixel itself stands in both; it counts once, in its row
-        itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]
+        row = torch.arange(height, device=x.device)
+        itself = (row[:, None] == row)[:, None]
         in_column = in_column.masked_fill(itself, float("-inf"))
         weights = torch.cat((in_column, in_row), dim=-1).softmax(dim=-1).to(value.dtype)
         column, row = weights.split((height, x.shape[3]), dim=-1)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from visuite.seg.heads.decode_head import BaseDecodeHead, Maps
-from visuite.seg.layers import ConvOptions, SelfAttentionBlock
+from visuite.seg.layers import CellPooling, ConvOptions, SelfAttentionBlock
 from visuite.seg.registry import MODELS
 
 
@@ -28,7 +28,7 @@ class PPMConcat(nn.ModuleList):
     """
 
     def __init__(self, pool_scales: Sequence[int]) -> None:
-        super().__init__(nn.AdaptiveAvgPool2d(scale) for scale in pool_scales)
+        super().__init__(CellPooling(scale) for scale in pool_scales)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, h, w) to (B, C, sum of squared scales)."""

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from visuite.seg.heads.decode_head import BaseDecodeHead, Maps
-from visuite.seg.layers import ConvOptions
+from visuite.seg.layers import CellPooling, ConvOptions
 from visuite.seg.registry import MODELS
 
 
@@ -34,7 +33,7 @@ class ACM(nn.Module):
 
     def __init__(self, pool_scale: int, in_channels: int, *, channels: int, fusion: bool, options: ConvOptions) -> None:
         super().__init__()
-        self.pool_scale = pool_scale
+        self.pool = CellPooling(pool_scale)
         self.pooled_redu_conv = options.conv(in_channels, channels)
         self.input_redu_conv = options.conv(in_channels, channels)
         self.global_info = options.conv(channels, channels)
@@ -44,7 +43,7 @@ class ACM(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, I, h, w) to (B, C, h, w)."""
-        cells = self.pooled_redu_conv(F.adaptive_avg_pool2d(x, self.pool_scale)).flatten(2)  # (B, C, s * s)
+        cells = self.pooled_redu_conv(self.pool(x)).flatten(2)  # (B, C, s * s)
         x = self.input_redu_conv(x)
         weights = self.gla(x + self.global_info(x.mean((2, 3), keepdim=True))).sigmoid().flatten(2)  # (B, s * s, N)
         found = (cells @ weights).unflatten(2, x.shape[2:])

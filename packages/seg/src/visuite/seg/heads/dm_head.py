@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from visuite.seg.heads.decode_head import BaseDecodeHead, Maps
-from visuite.seg.layers import ConvOptions
+from visuite.seg.layers import CellPooling, ConvOptions
 from visuite.seg.registry import MODELS
 
 
@@ -36,6 +36,7 @@ class DCM(nn.Module):
     ) -> None:
         super().__init__()
         self.filter_size = filter_size
+        self.pool = CellPooling(filter_size)
         self.filter_gen_conv = nn.Conv2d(in_channels, channels, 1)
         self.input_redu_conv = options.conv(in_channels, channels)
         self.norm = options.norm(channels)
@@ -44,7 +45,7 @@ class DCM(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, I, h, w) to (B, C, h, w)."""
-        filters = self.filter_gen_conv(F.adaptive_avg_pool2d(x, self.filter_size))  # (B, C, k, k)
+        filters = self.filter_gen_conv(self.pool(x))  # (B, C, k, k)
         x = self.input_redu_conv(x)
         after = (self.filter_size - 1) // 2
         before = self.filter_size - 1 - after

@@ -43,7 +43,7 @@ class EMAModule(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, E, h, w) to the same shape."""
         pixels = x.flatten(2)  # (B, E, N)
-        bases = self.bases.to(x.dtype).expand(len(x), -1, -1)  # (B, E, D)
+        bases = self.bases.to(x.dtype).expand(x.shape[0], -1, -1)  # (B, E, D)
         with torch.no_grad():
             for _ in range(self.num_stages):
                 share = (pixels.transpose(1, 2) @ bases).softmax(dim=2)  # (B, N, D)

@@ -63,15 +63,15 @@ class NMF2D(nn.Module):
             bases, coef = self._factors(values, bases)
         coef = _improved(coef, values.transpose(1, 2) @ bases, bases.transpose(1, 2) @ bases)
         found = bases @ coef.transpose(1, 2)
-        return (found if self.spatial else found.transpose(1, 2)).reshape(x.shape)
+        found = found if self.spatial else found.transpose(1, 2)
+        return found.unflatten(0, (-1, self.groups)).flatten(1, 2).unflatten(2, x.shape[2:])
 
     def _first_bases(self, values: torch.Tensor) -> torch.Tensor:
-        shape = (len(values), values.shape[1], self.num_bases)
+        shape = (values.shape[0], values.shape[1], self.num_bases)
         if self.training and self.rand_init:
             start = torch.rand(shape, device=values.device)
         else:
-            generator = torch.Generator().manual_seed(0)
-            start = torch.rand(shape[1:], generator=generator).to(values.device).expand(shape)
+            start = scattered(shape[1], shape[2], values.device).expand(shape)
         return F.normalize(start.to(values.dtype), dim=1)
 
     def _factors(self, values: torch.Tensor, bases: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -81,6 +81,14 @@ class NMF2D(nn.Module):
             coef = _improved(coef, values.transpose(1, 2) @ bases, bases.transpose(1, 2) @ bases)
             bases = _improved(bases, values @ coef, coef.transpose(1, 2) @ coef)
         return bases, coef
+
+
+def scattered(rows: int, columns: int, device: torch.device) -> torch.Tensor:
+    """Return (rows, columns) numbers in (0, 1) that look random, and are the same on every device and when exported."""
+    prime = 8388593
+    place = torch.arange(rows * columns, device=device)
+    mixed = (place * place % prime * 48271 + place * 69621 + 1) % prime
+    return ((mixed + 1).to(torch.float32) / (prime + 1)).unflatten(0, (rows, columns))
 
 
 def _improved(factor: torch.Tensor, wanted: torch.Tensor, gram: torch.Tensor) -> torch.Tensor:

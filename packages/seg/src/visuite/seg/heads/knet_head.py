@@ -261,7 +261,7 @@ class IterativeDecodeHead(BaseModule):
         first = self.kernel_generate_head
         feats = first.forward_feature(inputs)
         scores = [first.cls_seg(feats)]
-        kernels = first.conv_seg.weight.expand(len(feats), -1, -1, -1, -1)
+        kernels = first.conv_seg.weight.expand(feats.shape[0], -1, -1, -1, -1)
         for step in self.kernel_update_head:
             told, kernels = step(feats, kernels, scores[-1])
             scores.append(told)

@@ -99,7 +99,7 @@ class SegmenterMaskTransformerHead(BaseDecodeHead):
         x = self._transform_inputs(inputs)
         patches = self.dec_proj(x.flatten(2).transpose(1, 2))
         count = patches.shape[1]
-        tokens = torch.cat([patches, self.cls_emb.expand(len(x), -1, -1)], dim=1)
+        tokens = torch.cat([patches, self.cls_emb.expand(x.shape[0], -1, -1)], dim=1)
         for layer in self.layers:
             tokens = layer(tokens)
         tokens = self.decoder_norm(tokens)

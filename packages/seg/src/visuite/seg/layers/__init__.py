@@ -4,6 +4,7 @@ from visuite.seg.layers.attention_refinement import AttentionRefinementModule
 from visuite.seg.layers.conv_options import ConvOptions
 from visuite.seg.layers.dappm import DAPPM, PAPPM
 from visuite.seg.layers.pixels import norm_pixels
+from visuite.seg.layers.pooling import CellPooling
 from visuite.seg.layers.ppm import PPM
 from visuite.seg.layers.residual import BasicBlock, Bottleneck, make_block, make_layer
 from visuite.seg.layers.resize import Upsample, resize, resize_concat, resize_like
@@ -17,6 +18,7 @@ __all__ = [
     "AttentionRefinementModule",
     "BasicBlock",
     "Bottleneck",
+    "CellPooling",
     "ConvOptions",
     "DeconvModule",
     "InterpConv",

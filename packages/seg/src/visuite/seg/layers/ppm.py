@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from visuite.seg.layers.conv_options import ConvOptions
+from visuite.seg.layers.pooling import CellPooling
 from visuite.seg.layers.resize import resize_like
 
 
@@ -35,7 +36,7 @@ class PPM(nn.ModuleList):
         align_corners: bool = False,
     ) -> None:
         super().__init__(
-            nn.Sequential(nn.AdaptiveAvgPool2d(scale), options.conv(in_channels, channels)) for scale in pool_scales
+            nn.Sequential(CellPooling(scale), options.conv(in_channels, channels)) for scale in pool_scales
         )
         self.pool_scales = tuple(pool_scales)
         self.align_corners = align_corners

@@ -59,8 +59,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, C, H * scale_factor, W * scale_factor), rounded down."""
-        size = [int(edge * self.scale_factor) for edge in x.shape[-2:]]
-        return resize(x, size, mode=self.mode, align_corners=self.align_corners)
+        align = _align(self.mode, self.align_corners)
+        return F.interpolate(x, scale_factor=float(self.scale_factor), mode=self.mode, align_corners=align)
 
     def extra_repr(self) -> str:
         """The settings."""
