@@ -141,6 +141,8 @@ SWIN: dict[str, Any] = {
     "drop_path_rate": 0.0,
 }
 SWIN_CLS = {"pad_small_map": False, "use_abs_pos_embed": True, "img_size": 64, "out_after_downsample": True}
+TWINS: dict[str, Any] = {"embed_dims": (8, 16), "depths": (2, 2), "num_heads": (1, 2), "mlp_ratios": (2, 2)}
+TWINS |= {"patch_sizes": (4, 2), "strides": (4, 2), "sr_ratios": (4, 2), "out_indices": (0, 1), "qkv_bias": True}
 PVT: dict[str, Any] = {
     "embed_dims": 8,
     "num_layers": (1, 1, 1, 1),
@@ -282,6 +284,11 @@ VARIANTS: dict[str, Variant] = {
     "pvt": Variant("PyramidVisionTransformer", {**PVT, "qkv_bias": False}, **TOKENS),
     "pvt-v2": Variant("PyramidVisionTransformerV2", PVT, **TOKENS),
     "mit": Variant("MixVisionTransformer", {**PVT, "out_indices": (1, 3)}, **TOKENS),
+    "pcpvt": Variant("PCPVT", TWINS, **TOKENS, checkpoints_by=""),
+    "svt": Variant("SVT", {**TWINS, "window_sizes": (3, 3)}, **TOKENS, checkpoints_by=""),
+    "svt-normed": Variant(
+        "SVT", {**TWINS, "window_sizes": (3, 3), "norm_after_stage": True}, **TOKENS, checkpoints_by=""
+    ),
     # What softmax, or a mean less the token itself, makes indifferent: see `indifferent`.
     "xcit": Variant(
         "XCiT",
