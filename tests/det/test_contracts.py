@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from tests import contracts, model_contracts
-from tests.det.variants import CLASSES, VARIANTS, Variant, filled
+from tests.det.variants import CLASSES, VARIANTS, Variant, boxes_within, filled
 from visuite.det.detectors import BaseDetector
 from visuite.det.registry import MODELS
 from visuite.det.structures import DetDataSample, mask_array
 from visuite.engine.registry import DefaultScope
+from visuite.engine.structures import InstanceData
 
 
 @pytest.fixture(params=VARIANTS)
@@ -181,7 +182,7 @@ def test_wrong_channels_fail_when_the_model_is_built(variant: Variant) -> None:
     part = functools.reduce(lambda inside, key: inside[key], variant.head, cfg)
     wanted = part["in_channels"]
     part["in_channels"] = 24 if isinstance(wanted, int) else [24] * len(wanted)
-    with pytest.raises(ValueError, match="in_channels of .* is .*24.*, but "):
+    with pytest.raises(ValueError, match=r"in_channels of .* is .*24.*, but "):
         MODELS.build(cfg)
 
 
@@ -196,10 +197,33 @@ def test_wrong_channels_of_regions_fail_too(cascade: bool) -> None:
     cfg = variant.config()
     for head, extractor in (("bbox_head", "bbox_roi_extractor"), ("mask_head", "mask_roi_extractor")):
         heads = cfg["roi_head"][head]
-        wider = [{**one, "in_channels": 24} for one in heads] if isinstance(heads, list) else {**heads, "in_channels": 24}
+        wider: Any = [{**one, "in_channels": 24} for one in (heads if isinstance(heads, list) else [heads])]
+        wider = wider if isinstance(heads, list) else wider[0]
         cfg["roi_head"] |= {head: wider, extractor: {**cfg["roi_head"][extractor], "out_channels": 24}}
     with pytest.raises(ValueError, match="out_channels of SingleRoIExtractor is 24, but it gets maps of"):
         MODELS.build(cfg)
+
+
+@pytest.mark.parametrize("name", ["fast-rcnn", "mask-rcnn", "mask-rcnn-c4", "cascade-mask-rcnn"])
+def test_images_without_proposals(name: str) -> None:
+    """Nothing is found in them, and nothing is learnt but that."""
+    variant = VARIANTS[name]
+
+    def batch(*left: int) -> dict[str, Any]:
+        made = variant.batch(2, 0)
+        for sample, count in zip(made["data_samples"], left, strict=True):
+            boxes = boxes_within(sample.img_shape, count, torch.Generator().manual_seed(0))
+            sample.proposals = InstanceData(bboxes=boxes, scores=torch.ones(count))
+        return made
+
+    some, none = variant.make().eval().test_step(batch(5, 0))
+    assert len(some.pred_instances) > 0
+    for sample in (none, *variant.make().eval().test_step(batch(0, 0))):
+        assert len(sample.pred_instances) == 0
+        holds_for_objects(variant, sample, CLASSES)
+    if variant.proposals:
+        losses = model_contracts.learns(variant.make, lambda: batch(0, 0))
+        assert losses["loss_bbox"] > 0  # of the objects' own boxes
 
 
 def test_stages_of_a_cascade_do_not_share_a_ready_made_part() -> None:

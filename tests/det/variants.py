@@ -250,7 +250,12 @@ RPN_HEAD: Cfg = {
     "type": "RPNHead",
     "in_channels": 16,
     "feat_channels": 16,
-    "anchor_generator": {"type": "AnchorGenerator", "scales": [4], "ratios": [0.5, 1, 2], "strides": [4, 8, 16, 32, 64]},
+    "anchor_generator": {
+        "type": "AnchorGenerator",
+        "scales": [4],
+        "ratios": [0.5, 1, 2],
+        "strides": [4, 8, 16, 32, 64],
+    },
     "bbox_coder": DELTAS,
     "loss_cls": SIGMOID,
     "loss_bbox": {"type": "L1Loss"},

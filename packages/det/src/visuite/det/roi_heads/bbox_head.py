@@ -257,7 +257,7 @@ class BBoxHead(BaseModule):
         if bbox_pred is None:
             boxes = torch.stack([rois[:, 1::2].clamp(0, w), rois[:, 2::2].clamp(0, h)], dim=-1).flatten(1)
         else:
-            written = full_precision(bbox_pred).view(len(rois), -1, 4)
+            written = full_precision(bbox_pred).unflatten(1, (-1, 4))
             boxes = self.bbox_coder.decode(rois[:, None, 1:].expand_as(written), written, max_shape=(h, w)).flatten(1)
         if rescale:
             boxes = rescale_boxes(boxes.view(-1, 4), meta).view_as(boxes)

@@ -42,8 +42,8 @@ class CascadeRoIHead(BaseModule):
         init_cfg: How weights are initialised.
 
     Raises:
-        ValueError: lists whose length is not T, a `shared_head`, one ready-made part for several stages, or heads that are
-            for other channels than they get.
+        ValueError: lists whose length is not T, a `shared_head`, one ready-made part for several stages, or heads that
+            are for other channels than they get.
     """
 
     def __init__(
@@ -92,7 +92,8 @@ class CascadeRoIHead(BaseModule):
     def _stages(self, parts: Parts | None, name: str) -> ModuleList:
         """Build a part for each stage."""
         if isinstance(parts, nn.Module) and self.num_stages > 1:
-            raise ValueError(f"{name} is one ready-made {type(parts).__name__}, which all stages would share: give a list")
+            kind = type(parts).__name__
+            raise ValueError(f"{name} is one ready-made {kind}, which all stages would share: give a list")
         each = list(parts) if isinstance(parts, Sequence) else [parts] * self.num_stages
         if len(each) != self.num_stages:
             raise ValueError(f"{len(each)} configs of {name} for {self.num_stages} stages")

@@ -30,23 +30,26 @@ def paste_masks(masks: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int],
     out = torch.zeros(
         (len(masks), height, width), dtype=torch.bool if threshold >= 0 else torch.uint8, device=masks.device
     )
-    if masks.device.type == "cpu":
-        _paste_each(out, masks, boxes, threshold)
-        return out
+    paste = _paste_each if masks.device.type == "cpu" else _paste_together
+    paste(out, masks, boxes, threshold)
+    return out
+
+
+def _paste_together(out: torch.Tensor, masks: torch.Tensor, boxes: torch.Tensor, threshold: float) -> None:
+    """Paste all masks at a time, or as many as memory allows."""
+    height, width = out.shape[1:]
     for part in torch.arange(len(masks), device=masks.device).split(max(1, _PIXELS // max(height * width, 1))):
         rows = _weights(boxes[part, 1], boxes[part, 3], torch.arange(height, device=masks.device), masks.shape[1])
         columns = _weights(boxes[part, 0], boxes[part, 2], torch.arange(width, device=masks.device), masks.shape[2])
         out[part] = _cut(rows @ masks[part] @ columns.transpose(1, 2), threshold)
-    return out
 
 
 def _paste_each(out: torch.Tensor, masks: torch.Tensor, boxes: torch.Tensor, threshold: float) -> None:
     """Paste one mask after another, each inside its box alone: without thousands of threads, that is less work."""
     height, width = out.shape[1:]
     # A pixel beside the box still sees half of the mask's last one.
-    around = torch.stack(
-        [boxes[:, 0].floor() - 1, boxes[:, 1].floor() - 1, boxes[:, 2].ceil() + 1, boxes[:, 3].ceil() + 1]
-    )
+    half = (boxes[:, 2:] - boxes[:, :2]) / (2 * boxes.new_tensor([masks.shape[2], masks.shape[1]]))
+    around = torch.cat([(boxes[:, :2] - half).floor(), (boxes[:, 2:] + half).ceil()], dim=1).T
     limits = around.new_tensor([width, height, width, height])[:, None]
     for index, (x1, y1, x2, y2) in enumerate(around.clamp(min=0).minimum(limits).long().T.tolist()):
         if x2 <= x1 or y2 <= y1:

@@ -89,7 +89,7 @@ def multiclass_nms(
         The objects: `bboxes` (N, 4), `scores` (N,) and `labels` (N,), the best first; and their regions (N,).
     """
     region, label = (scores > score_thr).nonzero(as_tuple=True)
-    per_class = boxes.view(len(boxes), -1, 4)
+    per_class = boxes.unflatten(1, (-1, 4))
     chosen = per_class[region, label if per_class.shape[1] > 1 else torch.zeros_like(label)]
     dets, kept = batched_nms(chosen, scores[region, label], label, nms_cfg)
     if max_num > 0:
