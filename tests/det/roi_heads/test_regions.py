@@ -16,6 +16,9 @@ from visuite.det.roi_heads import BBoxHead, SingleRoIExtractor, bbox2roi, multic
 from visuite.det.sampling import SamplingResult
 
 
+NMS = {"type": "nms", "iou_threshold": 0.3}
+
+
 def test_regions_are_numbered() -> None:
     one, two = random_boxes(3), random_boxes(2, seed=1)
     rois = bbox2roi([one, one[:0], two])
@@ -32,8 +35,7 @@ def test_suppression_against_a_loop_over_classes(most: int, per_class: bool) -> 
     torch.manual_seed(0)
     scores = torch.rand(40, 3)
     boxes = random_boxes(120, size=64).view(40, 12) if per_class else random_boxes(40, size=64)
-    cfg = {"type": "nms", "iou_threshold": 0.3}
-    found, regions = multiclass_nms(boxes, scores, score_thr=0.4, nms_cfg=cfg, max_num=most)
+    found, regions = multiclass_nms(boxes, scores, score_thr=0.4, nms_cfg=NMS, max_num=most)
     wanted = []
     for label in range(3):
         own = boxes[:, label * 4 : label * 4 + 4] if per_class else boxes
@@ -48,7 +50,7 @@ def test_suppression_against_a_loop_over_classes(most: int, per_class: bool) -> 
 
 
 def test_suppression_of_nothing() -> None:
-    found, regions = multiclass_nms(torch.zeros(0, 12), torch.zeros(0, 3), score_thr=0.1, nms_cfg={"type": "nms"})
+    found, regions = multiclass_nms(torch.zeros(0, 12), torch.zeros(0, 3), score_thr=0.1, nms_cfg=NMS)
     assert found.bboxes.shape == (0, 4)
     assert len(regions) == 0
 
