@@ -22,7 +22,7 @@ from visuite.seg.layers import ConvOptions, resize_like
 from visuite.seg.layers.conv_options import BN, RELU, Cfg
 from visuite.seg.registry import MODELS
 
-_INTERP: Cfg = {"type": "InterpConv"}
+_INTERP: Cfg = {"type": "seg.InterpConv"}
 
 
 class ConvBlock(nn.Module):
