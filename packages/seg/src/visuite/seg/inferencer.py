@@ -29,8 +29,8 @@ class SegInferencer(BaseInferencer):
 
         {"sem_seg": <array (H, W)>, "labels": [0, 4], "shares": [0.7, 0.3], "classes": ["road", "car"]}
 
-    `labels` are the classes that are there, with their shares of the pixels and their names, where these are known. Maps
-    are written as PNG with the palette, `preds/NAME.png`.
+    `labels` are the classes that are there, with their shares of the pixels and their names, where these are known.
+    Maps are written as PNG with the palette, `preds/NAME.png`.
 
     Args:
         model: As of `BaseInferencer`, like `weights`, `device`, `scope` and `show_progress`.

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.seg.heads.decode_head import BaseDecodeHead, Losses, Maps, Metas
+from visuite.seg.heads.decode_head import Losses, Maps, Metas
 from visuite.seg.registry import MODELS
 from visuite.seg.segmentors.base import Part, Samples
 from visuite.seg.segmentors.encoder_decoder import EncoderDecoder
