@@ -15,13 +15,13 @@ import torch
 from torch import nn
 
 from visuite.cv.backbones.base import Backbone
-from visuite.seg.layers import DAPPM, BasicBlock, Bottleneck, ConvOptions, make_layer, resize_like
+from visuite.seg.layers import DAPPM, BasicBlock, Bottleneck, ConvOptions, ResidualBlock, make_layer, resize_like
 from visuite.seg.layers.conv_options import BN, Cfg
 from visuite.seg.registry import MODELS
 
 _RELU: Cfg = {"type": "ReLU", "inplace": True}
 #: Blocks of each stage, in both branches.
-_STAGES: tuple[tuple[type[BasicBlock | Bottleneck], int], ...] = ((BasicBlock, 2), (BasicBlock, 2), (Bottleneck, 1))
+_STAGES: tuple[tuple[type[ResidualBlock], int], ...] = ((BasicBlock, 2), (BasicBlock, 2), (Bottleneck, 1))
 
 
 @MODELS.register_module()

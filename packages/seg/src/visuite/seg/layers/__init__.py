@@ -6,7 +6,7 @@ from visuite.seg.layers.dappm import DAPPM, PAPPM
 from visuite.seg.layers.pixels import norm_pixels
 from visuite.seg.layers.pooling import CellPooling
 from visuite.seg.layers.ppm import PPM
-from visuite.seg.layers.residual import BasicBlock, Bottleneck, make_block, make_layer
+from visuite.seg.layers.residual import BasicBlock, Bottleneck, ResidualBlock, make_block, make_layer
 from visuite.seg.layers.resize import Upsample, resize, resize_concat, resize_like
 from visuite.seg.layers.self_attention_block import SelfAttentionBlock
 from visuite.seg.layers.up_conv import DeconvModule, InterpConv
@@ -22,6 +22,7 @@ __all__ = [
     "ConvOptions",
     "DeconvModule",
     "InterpConv",
+    "ResidualBlock",
     "SelfAttentionBlock",
     "Upsample",
     "make_block",

@@ -5,6 +5,7 @@ Shapes: B images, I channels in, K channels of a block, E its expansion, H rows,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -13,8 +14,8 @@ from torch import nn
 from visuite.seg.layers.conv_options import ConvOptions
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut, `downsample`; perhaps not activated behind.
+class ResidualBlock(nn.Module):
+    """Convolutions, `conv1`, `conv2`, ..., and a shortcut, `downsample`; their sum is perhaps not activated.
 
     Args:
         in_channels: I.
@@ -25,7 +26,7 @@ class BasicBlock(nn.Module):
         options: Of the convolutions.
     """
 
-    expansion: ClassVar[int] = 1
+    expansion: ClassVar[int]
     downsample: nn.Module | None
 
     def __init__(
@@ -39,57 +40,54 @@ class BasicBlock(nn.Module):
         options: ConvOptions,
     ) -> None:
         super().__init__()
-        self.conv1 = options.conv(in_channels, channels, 3, stride=stride)
-        self.conv2 = options.conv(channels, channels, 3, act_cfg=None)
+        convs = self.make_convs(in_channels, channels, stride, options)
+        self.conv_names = [f"conv{number}" for number in range(1, len(convs) + 1)]
+        for name, conv in zip(self.conv_names, convs, strict=True):
+            self.add_module(name, conv)
         self.downsample = downsample
         self.act = options.act() if with_act else nn.Identity()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, I, H, W) to (B, K, H / s, W / s)."""
-        out = self.conv2(self.conv1(x))
-        return self.act(out + (x if self.downsample is None else self.downsample(x)))
-
-
-class Bottleneck(nn.Module):
-    """Convolutions 1x1, 3x3 and 1x1 and a shortcut, `downsample`; perhaps not activated behind.
-
-    Args:
-        in_channels: I.
-        channels: K.
-        stride: s.
-        downsample: The shortcut; None hands x on.
-        with_act: Activate the sum.
-        options: Of the convolutions.
-    """
-
-    expansion: ClassVar[int] = 2
-    downsample: nn.Module | None
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        *,
-        stride: int = 1,
-        downsample: nn.Module | None = None,
-        with_act: bool = True,
-        options: ConvOptions,
-    ) -> None:
-        super().__init__()
-        self.conv1 = options.conv(in_channels, channels)
-        self.conv2 = options.conv(channels, channels, 3, stride=stride)
-        self.conv3 = options.conv(channels, channels * self.expansion, act_cfg=None)
-        self.downsample = downsample
-        self.act = options.act() if with_act else nn.Identity()
+    @staticmethod
+    def make_convs(in_channels: int, channels: int, stride: int, options: ConvOptions) -> Sequence[nn.Module]:
+        """Make the convolutions; the last has no activation."""
+        raise NotImplementedError("a residual block needs make_convs(in_channels, channels, stride, options)")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, I, H, W) to (B, K * E, H / s, W / s)."""
-        out = self.conv3(self.conv2(self.conv1(x)))
+        out = x
+        for name in self.conv_names:
+            out = getattr(self, name)(out)
         return self.act(out + (x if self.downsample is None else self.downsample(x)))
 
 
+class BasicBlock(ResidualBlock):
+    """Two 3x3 convolutions."""
+
+    expansion = 1
+
+    @staticmethod
+    def make_convs(in_channels: int, channels: int, stride: int, options: ConvOptions) -> Sequence[nn.Module]:
+        """Make the convolutions; the first has the stride."""
+        return options.conv(in_channels, channels, 3, stride=stride), options.conv(channels, channels, 3, act_cfg=None)
+
+
+class Bottleneck(ResidualBlock):
+    """Convolutions 1x1, 3x3 and 1x1, the last of which doubles the channels."""
+
+    expansion = 2
+
+    @staticmethod
+    def make_convs(in_channels: int, channels: int, stride: int, options: ConvOptions) -> Sequence[nn.Module]:
+        """Make the convolutions; the second has the stride."""
+        return (
+            options.conv(in_channels, channels),
+            options.conv(channels, channels, 3, stride=stride),
+            options.conv(channels, channels * 2, act_cfg=None),
+        )
+
+
 def make_block(
-    kind: type[BasicBlock | Bottleneck],
+    kind: type[ResidualBlock],
     in_channels: int,
     channels: int,
     *,
@@ -105,7 +103,7 @@ def make_block(
 
 
 def make_layer(
-    kind: type[BasicBlock | Bottleneck],
+    kind: type[ResidualBlock],
     in_channels: int,
     channels: int,
     num_blocks: int,
