@@ -15,7 +15,6 @@ from tests.cv.ops.checks import random_boxes
 from visuite.det.roi_heads import BBoxHead, SingleRoIExtractor, bbox2roi, multiclass_nms, paste
 from visuite.det.sampling import SamplingResult
 
-
 NMS = {"type": "nms", "iou_threshold": 0.3}
 
 
