@@ -66,11 +66,11 @@ class SegInferencer(BaseInferencer):
             self.model.dataset_meta = {**(self.model.dataset_meta or {}), **known, **given}
             self.visualizer.dataset_meta = self.model.dataset_meta
 
-    def visualize(self, *args: Any, opacity: float | None = None, return_vis: bool = False, **kwargs: Any) -> Any:
+    def visualize(self, *args: Any, opacity: float | None = None, **kwargs: Any) -> Any:
         """Draw predictions as `BaseInferencer` does, with colours as opaque as `opacity` says, from 0 to 1."""
         if opacity is not None:
             self.visualizer.alpha = opacity  # type: ignore[attr-defined]
-        return super().visualize(*args, return_vis=return_vis, **kwargs)
+        return super().visualize(*args, **kwargs)
 
     def pred2dict(self, data_sample: SegDataSample) -> dict[str, Any]:
         """Return the map of an image, and which classes it has."""

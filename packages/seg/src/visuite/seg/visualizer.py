@@ -195,15 +195,16 @@ def class_map_image(classes: np.ndarray, palette: Sequence[Sequence[int]] = ()) 
 
     Args:
         classes: Not negative.
-        palette: Colours (red, green, blue) of the first classes; by default those of `class_palette`.
+        palette: Colours (red, green, blue) of the first classes; the others get those of `class_palette`.
     """
     from PIL import Image
 
     if classes.max(initial=0) > 255:
         return Image.fromarray(classes.astype(np.uint16))
     picture = Image.fromarray(classes.astype(np.uint8))  # grey pixels keep their values when they get a palette
-    colors = [tuple(color) for color in palette] or class_palette(int(classes.max(initial=0)) + 1)
-    picture.putpalette([int(value) for color in colors[:256] for value in color])
+    own = [tuple(color) for color in palette[:256]]
+    colors = own + class_palette(256)[len(own) :]  # all of them, as a short palette makes files of fewer bits
+    picture.putpalette([int(value) for color in colors for value in color])
     return picture
 
 
