@@ -21,6 +21,10 @@ ALL = [
 ]
 
 
+#: One variant of each backbone, for what takes long.
+FIRST = {variant.type: variant for variant in reversed(VARIANTS.values())}
+
+
 def having(condition: Callable[[Variant], Any]) -> Any:
     """Run a test on the variants for which a condition holds."""
     return pytest.mark.parametrize("name", [name for name, variant in VARIANTS.items() if condition(variant)])
@@ -98,7 +102,7 @@ def test_traced_model_gives_the_same(variant: Variant, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@every
+@having(lambda variant: variant is FIRST[variant.type] or not variant.traces)
 def test_exported_program_takes_other_sizes(variant: Variant, tmp_path: Path) -> None:
     others = ((3, 75, 99),) if variant.sizes else ()
     contracts.exports(variant.make, tmp_path / "program.onnx", size=variant.size, others=others)

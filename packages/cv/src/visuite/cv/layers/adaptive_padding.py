@@ -29,13 +29,13 @@ class Conv2dAdaptivePadding(nn.Conv2d):
         if self.stride == (1, 1) and not any(one % 2 for one in reach):
             padding = tuple(one // 2 for one in reach)  # the same on all sides, which needs no copy
         else:
-            below, right = (_missing(x.shape[2 + i], self.stride[i], reach[i]) for i in range(2))
+            below, right = (missing_pixels(x.shape[2 + i], self.stride[i], reach[i]) for i in range(2))
             x = F.pad(x, (right // 2, right - right // 2, below // 2, below - below // 2))
         return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
 
-def _missing(size: int, stride: int, reach: int) -> int:
-    """Return how many rows or columns the last step of a kernel, which reaches so far beyond its first, lacks."""
+def missing_pixels(size: int, stride: int, reach: int) -> int:
+    """Return how many rows or columns the last step of a window, which reaches so far beyond its first pixel, lacks."""
     over = reach + 1 - stride
     lacking = -size % stride + over
     # Where it cannot be negative, sizes may stay open in an exported model.

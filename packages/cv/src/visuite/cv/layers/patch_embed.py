@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.modules.utils import _pair
 
+from visuite.cv.layers.adaptive_padding import missing_pixels
 from visuite.cv.layers.conv import build_conv_layer
 from visuite.cv.layers.norm import build_norm_layer
 
@@ -43,18 +44,14 @@ class AdaptivePadding(nn.Module):
 
     def get_pad_shape(self, input_shape: tuple[int, int]) -> tuple[int, int]:
         """Return how many rows and columns (H, W) lacks."""
-        missing = []
-        for size, kernel, stride, dilation in zip(
-            input_shape, self.kernel_size, self.stride, self.dilation, strict=True
-        ):
-            steps = -(-size // stride) - 1
-            missing.append(max(steps * stride + dilation * (kernel - 1) + 1 - size, 0))
-        return missing[0], missing[1]
+        reach = [spread * (kernel - 1) for spread, kernel in zip(self.dilation, self.kernel_size, strict=True)]
+        below, right = (missing_pixels(input_shape[i], self.stride[i], reach[i]) for i in range(2))
+        return below, right
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to such with more rows and columns."""
         below, right = self.get_pad_shape((x.shape[-2], x.shape[-1]))
-        if not below and not right:
+        if not torch.compiler.is_exporting() and not below and not right:  # an exported model takes other sizes
             return x
         if self.padding == "corner":
             return F.pad(x, (0, right, 0, below))

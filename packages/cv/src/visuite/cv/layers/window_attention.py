@@ -155,7 +155,7 @@ class ShiftWindowMSA(nn.Module):
         size, shift = self._window(min(shape))
         x = x.unflatten(1, (rows, columns))
         below, right = -rows % size, -columns % size
-        if below or right:
+        if torch.compiler.is_exporting() or below or right:  # an exported model takes other sizes
             x = F.pad(x, (0, 0, 0, right, 0, below))
         mask = None
         if shift:
