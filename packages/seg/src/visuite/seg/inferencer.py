@@ -66,11 +66,24 @@ class SegInferencer(BaseInferencer):
             self.model.dataset_meta = {**(self.model.dataset_meta or {}), **known, **given}
             self.visualizer.dataset_meta = self.model.dataset_meta
 
-    def visualize(self, *args: Any, opacity: float | None = None, **kwargs: Any) -> Any:
+    def visualize(
+        self,
+        inputs: Sequence[Any],
+        preds: Sequence[Any],
+        show: bool = False,
+        wait_time: float = 0,
+        draw_pred: bool = True,
+        return_vis: bool = False,
+        **kwargs: Any,
+    ) -> list[np.ndarray] | None:
         """Draw predictions as `BaseInferencer` does, with colours as opaque as `opacity` says, from 0 to 1."""
-        if opacity is not None:
-            self.visualizer.alpha = opacity  # type: ignore[attr-defined]
-        return super().visualize(*args, **kwargs)
+        visualizer: Any = self.visualizer
+        usual = visualizer.alpha
+        visualizer.alpha = kwargs.pop("opacity", usual)
+        try:
+            return super().visualize(inputs, preds, show, wait_time, draw_pred, return_vis, **kwargs)
+        finally:
+            visualizer.alpha = usual
 
     def pred2dict(self, data_sample: SegDataSample) -> dict[str, Any]:
         """Return the map of an image, and which classes it has."""
