@@ -249,7 +249,11 @@ HEADS: dict[str, Variant] = {
     "uper": Variant(_head("UPerHead", **ALL)),
 }
 
+SMALL_TRANSFORMER: Cfg = {"img_size": 64, "patch_size": 16, "embed_dims": 16, "num_layers": 2, "num_heads": 2}
+FROM_TRANSFORMER: Cfg = {**FCN, "in_channels": 16, "in_index": 1}
+
 BACKBONES: dict[str, Variant] = {
+    "beit": Variant(FROM_TRANSFORMER, {"type": "BEiT", **SMALL_TRANSFORMER, "out_indices": (0, 1)}, any_size=False),
     "bisenet_v1": Variant(
         {**FCN, "in_channels": 12, "in_index": 0},
         {
@@ -326,6 +330,11 @@ BACKBONES: dict[str, Variant] = {
         },
         neck={"type": "ICNeck", "in_channels": (8, 16, 16), "out_channels": 8},
         auxiliary=[{**FCN, "in_channels": 8, "in_index": 0}, {**FCN, "in_channels": 8, "in_index": 1}],
+    ),
+    "mae": Variant(
+        FROM_TRANSFORMER,
+        {"type": "MAE", **SMALL_TRANSFORMER, "out_indices": (0, 1), "final_norm": True},
+        any_size=False,
     ),
     "mscan": Variant(
         _head("FCNHead", **SIDE_BY_SIDE),

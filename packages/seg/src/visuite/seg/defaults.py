@@ -6,7 +6,7 @@ from typing import Any
 
 from visuite.cv.backbones import HRNet, MobileNetV2, MobileNetV3, VisionTransformer
 from visuite.cv.losses import CrossEntropyLoss, FocalLoss
-from visuite.cv.transforms import CutOut
+from visuite.cv.transforms import CutOut, PhotoMetricDistortion
 from visuite.seg.registry import MODELS, TRANSFORMS
 
 _DENSE_TRANSFORMER: dict[str, Any] = {
@@ -25,3 +25,4 @@ MODELS.register_defaults(VisionTransformer, **_DENSE_TRANSFORMER)
 MODELS.register_defaults(CrossEntropyLoss, avg_class_weight=True)
 MODELS.register_defaults(FocalLoss, alpha=0.5)
 TRANSFORMS.register_defaults(CutOut, "RandomCutOut", prob=0.5)
+TRANSFORMS.register_defaults(PhotoMetricDistortion, swap_channels=False)

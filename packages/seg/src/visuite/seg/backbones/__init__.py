@@ -1,5 +1,6 @@
 """Backbones that only segmentation has."""
 
+from visuite.seg.backbones.beit import BEiT
 from visuite.seg.backbones.bisenet_v1 import BiSeNetV1
 from visuite.seg.backbones.bisenet_v2 import BiSeNetV2
 from visuite.seg.backbones.cgnet import CGNet
@@ -14,6 +15,7 @@ from visuite.seg.backbones.unet import UNet
 
 __all__ = [
     "MSCAN",
+    "BEiT",
     "BiSeNetV1",
     "BiSeNetV2",
     "CGNet",
