@@ -70,6 +70,14 @@ def _class_token(model: Any, x: Tensor) -> Tensor:
     return model.forward_features(x)[:, 0]
 
 
+def _timm_twins(model: Any, x: Tensor) -> Tensor:
+    for layer in model.modules():  # here all norms have one config; theirs differ in a hundred thousandth
+        if isinstance(layer, nn.LayerNorm):
+            layer.eps = 1e-6
+    tokens = model.forward_features(x)  # (B, L, C)
+    return tokens.mT.unflatten(2, (x.shape[2] // 32, x.shape[3] // 32))
+
+
 def _timm_hrnet(model: Any, x: Tensor) -> list[Tensor]:
     return model.stages(model.act2(model.bn2(model.conv2(model.act1(model.bn1(model.conv1(x)))))))
 
@@ -84,6 +92,9 @@ LAST = {"out_indices": (3,)}
 PLAIN = {"conv_cfg": None, "norm_cfg": BN}  # EfficientNet has TensorFlow's padding and epsilon where nothing is said
 SMALL = {"img_size": 64}
 REGNET_400 = {"widths": (32, 64, 160, 400), "depths": (1, 2, 7, 12), "group_w": 16, "bot_mul": 1.0}
+
+TWINS = {"arch": "small", "qkv_bias": True, "norm_cfg": {"type": "LN", "eps": 1e-6}, **LAST}
+TWINS["norm_after_stage"] = (False, False, False, True)
 
 TORCHVISION: dict[str, Case] = {
     "resnet18": Case(_torchvision_resnet, _of("ResNet", depth=18)),
@@ -122,6 +133,9 @@ TIMM: dict[str, Case] = {
     "res2net50_14w_8s": Case(
         _map, _of("Res2Net", depth=50, scales=8, base_width=14, deep_stem=False, avg_down=False, **LAST)
     ),
+    "cspresnet50": Case(_map, _of("cls.CSPResNet", depth=50, **LAST)),
+    "cspresnext50": Case(_map, _of("cls.CSPResNeXt", depth=50, **LAST)),
+    "cspdarknet53": Case(_map, _of("cls.CSPDarkNet", depth=53, out_indices=(4,))),
     "darknet53": Case(_map, _of("Darknet", depth=53, out_indices=(5,), act_cfg={"type": "LeakyReLU"})),
     "cspnext_s": Case(_map, _of("CSPNeXt", deepen_factor=0.33, widen_factor=0.5, norm_cfg=BN, out_indices=(4,))),
     "regnetx_004": Case(_map, _of("RegNet", arch="regnetx_400mf", **LAST)),
@@ -153,11 +167,21 @@ TIMM: dict[str, Case] = {
         lambda m, x: m.forward_features(x).permute(0, 3, 1, 2), _of("cls.SwinTransformer"), (224, 224)
     ),
     "pvt_v2_b0": Case(_map, _of("PVTv2", embed_dims=32, num_layers=(2, 2, 2, 2), **LAST), (64, 96)),
+    "twins_pcpvt_small": Case(_timm_twins, _of("PCPVT", **TWINS), (64, 64)),
+    "twins_svt_small": Case(_timm_twins, _of("SVT", **TWINS), (224, 224)),  # so that its windows need no padding
     "poolformer_s12": Case(_timm_poolformer, _of("PoolFormer", arch="s12"), (64, 96)),
     "xcit_nano_12_p16_224": Case(_class_token, _of("XCiT", embed_dims=128, depth=12, num_heads=4), (64, 96)),
     "mixer_b16_224": Case(lambda m, x: m.forward_features(x).mT, _of("MlpMixer", **SMALL), (64, 64), SMALL),
 }
-SLOW = {"repvgg_d2se", "wide_resnet50_2", "vgg11", "darknet53", "res2net50_14w_8s", "resnest50d_4s2x40d"}
+SLOW = {
+    "repvgg_d2se",
+    "wide_resnet50_2",
+    "vgg11",
+    "darknet53",
+    "res2net50_14w_8s",
+    "resnest50d_4s2x40d",
+    "cspresnext50",
+}
 IDS = [
     pytest.param(library, name, marks=[pytest.mark.slow] if name in SLOW else [], id=f"{library}-{name}")
     for library, table in (("torchvision", TORCHVISION), ("timm", TIMM))

@@ -1,4 +1,4 @@
-"""Key maps of VGG, RepVGG, Darknet and CSPNeXt."""
+"""Key maps of VGG, RepVGG, Darknet, CSPNet and CSPNeXt."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from torch import nn
 
+from visuite.cv.backbones.cspnet import CSPNet
 from visuite.cv.backbones.cspnext import CSPNeXt
 from visuite.cv.backbones.darknet import Darknet
 from visuite.cv.backbones.repvgg import RepVGG
@@ -100,3 +101,20 @@ register_key_map(
         left_out=r"^head\.",
     ),
 )
+
+
+def _cspnet(module: CSPNet, names: Collection[str]) -> Rules:
+    """Blocks of residual networks have no pairs of convolution and norm here, and the stem may be a list."""
+    own = module.state_dict()
+    residual: Rules = [(r"\.conv(\d)\.conv\.", r".conv\1."), (r"\.conv(\d)\.bn\.", r".bn\1.")]
+    return [
+        (r"^stem\.conv1\.", "stem.0." if "stem.0.conv.weight" in own else "stem."),
+        *(residual if "stages.0.blocks.0.bn1.weight" in own else ()),
+        (r"\.conv_down\.", ".downsample_conv."),
+        (r"\.conv_exp\.", ".expand_conv."),
+        (r"\.conv_transition_b\.", ".transition_conv."),
+        (r"\.conv_transition\.", ".final_conv."),
+    ]
+
+
+register_key_map(CSPNet, Renaming(("timm",), r"^stages\.0\.conv_exp\.", _cspnet, left_out=r"^head\."))
