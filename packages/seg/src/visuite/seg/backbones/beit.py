@@ -73,7 +73,7 @@ class RelativeAttention(nn.Module):
 
     def forward(self, x: torch.Tensor, shape: Size) -> torch.Tensor:
         """(B, L, C), and (h, w), to the same shape."""
-        bias = self.qkv.bias
+        bias: torch.Tensor | None = self.qkv.bias
         if hasattr(self, "q_bias"):
             bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
         qkv = F.linear(x, self.qkv.weight, bias).unflatten(-1, (3, self.num_heads, -1))
@@ -85,7 +85,8 @@ class RelativeAttention(nn.Module):
 
     def _biases(self, shape: Size) -> torch.Tensor:
         """Return the biases (heads, L, L) of a map of h x w patches."""
-        table, index = self.relative_position_bias_table, self.relative_position_index
+        table: torch.Tensor = self.relative_position_bias_table
+        index = self.relative_position_index
         if tuple(shape) != tuple(self.window_size):
             table = resize_biases(table, self.window_size, shape)
             index = offset_index(shape).to(index.device)
