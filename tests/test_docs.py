@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 #: Pages whose snippets just run; those of the others are held to what they say beside the tests of their subjects.
-WHOLE = ("config", "runner")
+WHOLE = ("config", "cv", "runner")
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
