@@ -91,6 +91,18 @@ def test_counts_equal_a_confusion_matrix_of_numpy() -> None:
     assert count_pixels(torch.zeros(0), torch.zeros(0), 2).sum() == 0
 
 
+@pytest.mark.parametrize("ignore", [255, -100, 1, 1000, -(10**9)])
+def test_any_value_may_be_the_ignored_one(ignore: int) -> None:
+    true, guess = torch.tensor([0, 2, 2, ignore, ignore]), torch.tensor([0, 2, 0, 2, 77])  # 77 is where nobody looks
+    assert count_pixels(guess, true, 3, ignore).tolist() == [[1, 0, 0], [0, 0, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize("stray", [-1, 3, 254, 10**9])
+def test_any_other_value_is_told(stray: int) -> None:
+    with pytest.raises(StrayLabelError, match=rf"^2 pixels .*: \[{stray}\]$"):
+        count_pixels(torch.zeros(4), torch.tensor([0, stray, 255, stray]), 3)
+
+
 def test_absent_classes_do_not_count_unless_asked_for() -> None:
     samples = [sample(0)]
     free, zero = evaluated(IoUMetric(), samples), evaluated(IoUMetric(nan_to_num=0), samples)
