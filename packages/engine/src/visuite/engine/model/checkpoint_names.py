@@ -69,7 +69,7 @@ def _torchvision(name: str) -> PublishedFile:
     try:
         from torchvision import models
     except ImportError as error:
-        raise CheckpointError(f"{name!r} needs torchvision: pip install visuite-cv") from error
+        raise CheckpointError(f"{name!r} needs torchvision: pip install 'visuite-engine[published]'") from error
     model, _, tag = _below(name).partition(".")
     known = {one: one for one in models.list_models()}
     by_class = {models.get_model_weights(one).__name__: one for one in known}
@@ -88,7 +88,7 @@ def _timm(name: str) -> PublishedFile | str:
         import timm
         from timm.models import get_pretrained_cfg
     except ImportError as error:
-        raise CheckpointError(f"{name!r} needs timm: pip install 'visuite-cv[timm]'") from error
+        raise CheckpointError(f"{name!r} needs timm: pip install 'visuite-engine[published]'") from error
     model = _below(name)
     base = model.partition(".")[0]
     if not timm.is_model(base):
