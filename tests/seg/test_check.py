@@ -40,6 +40,24 @@ def test_heads_are_held_against_the_data() -> None:
     ]
 
 
+def test_heads_of_edges_have_classes_of_their_own() -> None:
+    fine = 'type="FCNHead", in_channels=256, channels=8, in_index=2, num_classes=19'
+    assert fine in CONFIG
+    assert found(fine, 'type="mmseg.STDCHead", in_channels=256, channels=8, in_index=2, num_classes=2') == []
+
+
+def test_parts_that_a_model_fills_in() -> None:
+    """The preprocessor's type and the sampler's head need not be said; wrong arguments of both are found."""
+
+    def paths(preprocessor: str, sampler: str) -> list[str]:
+        text = CONFIG.replace("    backbone", f"    data_preprocessor=dict({preprocessor}),\n    backbone")
+        text = text.replace("channels=512", f'channels=512, sampler=dict(type="OHEMPixelSampler", {sampler})')
+        return [one.path for one in check_config(Config.fromstring(text, ".py")) if one.path.startswith("model")]
+
+    assert paths("mean=[1], std=[1], size=(8, 8)", "thresh=0.7") == []
+    assert paths("sizes=(8, 8)", "threshold=0.7") == ["model.data_preprocessor", "model.decode_head.sampler"]
+
+
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_bad_values_are_named_with_their_file_and_counts(tmp_path: Path, wrapped: bool) -> None:
     write_pairs(tmp_path, {"a": np.array([[0, 10, 11]], np.uint8), "b": np.array([[12, 12, 77]], np.uint8)})

@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from visuite.engine.check import Subject, register_check
+from visuite.engine.check import Route, Subject, register_check, register_route
 from visuite.engine.hooks.pipeline_switch import everywhere
+from visuite.engine.registry import MODELS, TASK_UTILS
 from visuite.seg.datasets import BaseSegDataset
 from visuite.seg.datasets.screening import screen_maps
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
 _HEADS = ("decode_head", "auxiliary_head")
+#: Heads whose classes are not those of the data, but edges and the rest.
+_OF_EDGES = ("STDCHead",)
 #: Maps that are read of each data set; reading all of a large one takes too long.
 MOST_MAPS = 500
 #: Values and files that are told one by one.
 _MOST_TOLD = 5
+
+register_route("seg", MODELS, "data_preprocessor", Route(MODELS, "SegDataPreProcessor"))
+register_route("seg", MODELS, "sampler", Route(TASK_UTILS, supplied=frozenset({"context"})))
 
 
 def check_classes(subject: Subject) -> None:
@@ -42,6 +48,8 @@ def _class_counts(head: Any, path: str) -> Iterator[tuple[str, int]]:
         for index, one in enumerate(head):
             yield from _class_counts(one, f"{path}.{index}")
     elif isinstance(head, Mapping) and isinstance(head.get("num_classes"), int):
+        if str(head.get("type")).rpartition(".")[2] in _OF_EDGES:
+            return
         yield f"{path}.num_classes", head["num_classes"]
 
 
