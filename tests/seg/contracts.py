@@ -5,6 +5,7 @@ A model is made by a factory, so that each contract sees a fresh one; `make(num_
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,18 @@ def works_in_half_precision(make: Make, *, tolerance: float = 0.1) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         losses = losses_of(make(), batch())
     assert all(value.isfinite() for value in losses.values()), losses
+
+
+def begins_as_its_configs_say(make: Make) -> None:
+    """`init_weights` reaches all parts, and leaves a model that works and can be copied."""
+    torch.manual_seed(0)
+    model = make()
+    model.init_weights()
+    assert all(getattr(one, "is_init", True) for one in model.modules())
+    assert all(one.isfinite().all() for one in model.parameters())
+    twin, images = copy.deepcopy(model).eval(), torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(twin(images), model.eval()(images))
 
 
 def state_dict_round_trip(make: Make) -> None:

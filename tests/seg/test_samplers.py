@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -79,6 +80,13 @@ def test_hard_pixels_alone_are_learnt_from() -> None:
     assert scores.grad is not None
     touched = scores.grad.abs().sum(1) > 0
     assert torch.equal(touched, owner.sampler.sample(scores, labels) > 0)
+
+
+def test_a_copied_head_has_a_sampler_of_its_own() -> None:
+    owner = head(sampler={"type": "OHEMPixelSampler"})
+    twin = copy.deepcopy(owner)
+    assert twin.sampler.context is twin
+    assert owner.sampler.context is owner
 
 
 def test_bad_input() -> None:

@@ -51,6 +51,11 @@ def test_works_in_half_precision(variant: Variant) -> None:
 
 
 @each
+def test_begins_as_its_configs_say(variant: Variant) -> None:
+    contracts.begins_as_its_configs_say(variant.make)
+
+
+@each
 def test_state_dict_round_trip(variant: Variant) -> None:
     contracts.state_dict_round_trip(variant.make)
 
