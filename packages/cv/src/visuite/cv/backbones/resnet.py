@@ -177,7 +177,7 @@ class ResNet(Backbone):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(B, C, H, W) to one map for each of `out_indices`, as the file's head says."""
-        x = self._stem(x)
+        x = self.forward_stem(x)
         maps = []
         for index, name in enumerate(self.res_layers):
             x = getattr(self, name)(x)
@@ -200,7 +200,7 @@ class ResNet(Backbone):
             self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
 
-    def _stem(self, x: torch.Tensor) -> torch.Tensor:
+    def forward_stem(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, stem_channels, H / 4, W / 4)."""
         return self.maxpool(self.stem(x) if self.deep_stem else self.relu(self.norm1(self.conv1(x))))
 
@@ -239,7 +239,7 @@ class ResNet_CIFAR(ResNet):
         self.add_module(self.norm1_name, norm)
         self.relu = nn.ReLU(inplace=True)
 
-    def _stem(self, x: torch.Tensor) -> torch.Tensor:
+    def forward_stem(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, stem_channels, H, W)."""
         return self.relu(self.norm1(self.conv1(x)))
 

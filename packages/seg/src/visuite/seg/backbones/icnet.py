@@ -92,7 +92,7 @@ class ICNet(Backbone):
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """(B, I, H, W) to three maps, as the file's head says."""
-        half = self.backbone.layer2(self.backbone.layer1(self.backbone._stem(self._halved(x))))
+        half = self.backbone.layer2(self.backbone.layer1(self.backbone.forward_stem(self._halved(x))))
         quarter = self.backbone.layer4(self.backbone.layer3(self._halved(half)))
         pooled = self.psp_bottleneck(torch.cat([*self.psp_modules(quarter), quarter], dim=1))
         return self.conv_sub1(x), self.conv_sub2(half), self.conv_sub4(pooled)
