@@ -309,7 +309,7 @@ class SVT(PCPVT):
         windiow_sizes: Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        self.window_sizes = tuple(windiow_sizes or window_sizes)
+        self.window_sizes = tuple(windiow_sizes or window_sizes)  # before the rest: the blocks are made with it
         super().__init__(*args, **kwargs)
 
     def window_of(self, stage: int, block: int) -> int | None:

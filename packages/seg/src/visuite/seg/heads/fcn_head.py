@@ -86,7 +86,7 @@ class DepthwiseSeparableFCNHead(FCNHead):
     """
 
     def __init__(self, *, dw_act_cfg: Cfg | None = None, **kwargs: Any) -> None:
-        self._dw_act_cfg = dw_act_cfg
+        self._dw_act_cfg = dw_act_cfg  # before the rest: the convolutions are made with it
         super().__init__(**kwargs)
 
     def make_conv(self, in_channels: int, out_channels: int, kernel_size: int, **kwargs: Any) -> nn.Module:
