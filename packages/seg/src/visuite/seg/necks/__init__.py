@@ -5,7 +5,7 @@ from visuite.seg.necks.jpu import JPU
 from visuite.seg.necks.mla_neck import MLANeck
 
 __all__ = [
-    "ICNeck",
     "JPU",
+    "ICNeck",
     "MLANeck",
 ]
