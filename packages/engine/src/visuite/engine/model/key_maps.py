@@ -115,7 +115,7 @@ def _apply(key_map: KeyMap, part: nn.Module, prefix: str, result: Conversion, wa
         del state[prefix + name]
     state.update({prefix + name: value for name, value in converted.items()})
     result.left_out.extend(prefix + name for name in left_out)
-    result.sources.append(wanted or next(iter(key_map.sources)))
+    result.sources.append(wanted or " or ".join(key_map.sources))
 
 
 def _some(names: Collection[Any]) -> str:
