@@ -58,14 +58,16 @@ class WindowSelfAttention(SelfAttention):
         (rows, columns), side = shape, self.window_size
         below, right = -rows % side, -columns % side
         windows = cut_windows(F.pad(x.unflatten(1, shape), (0, 0, 0, right, 0, below)), side)  # (B, n, s * s, C)
-        query, key, value = self.qkv(windows).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 1, 4, 2, 5)
+        parts = self.qkv(windows).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 1, 4, 2, 5)
+        query, key, value = parts.flatten(1, 2)  # (B * n, heads, s * s, channels of a head) each, as ONNX wants it
         mask = None
-        if below or right:
+        if torch.compiler.is_exporting() or below or right:  # an exported model takes other sizes
             inside = F.pad(x.new_ones(1, rows, columns, 1), (0, 0, 0, right, 0, below))
-            mask = cut_windows(inside, side)[:, :, None, None, :, 0] > 0  # (1, n, 1, 1, s * s)
+            mask = cut_windows(inside, side)[0, :, None, None, :, 0].repeat(x.shape[0], 1, 1, 1) > 0
         chance = self.attn_drop.p if self.training else 0.0
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=chance, scale=self.qk_scale)
-        out = join_windows(found.transpose(2, 3).flatten(3), rows + below, columns + right, side)[:, :rows, :columns]
+        found = found.unflatten(0, (x.shape[0], -1)).transpose(2, 3).flatten(3)
+        out = join_windows(found, rows + below, columns + right, side)[:, :rows, :columns]
         return identity + self.out_drop(self.proj_drop(self.proj(out.flatten(1, 2))))
 
 
