@@ -81,9 +81,14 @@ class SingleRoIExtractor(BaseModule):
             return self.roi_layers[0](feats[0], wider)
         levels = self.map_roi_levels(rois, self.num_inputs)
         # Levels without regions are read too: all of the maps stay in the graph.
-        places = [(levels == level).nonzero().squeeze(1) for level in range(self.num_inputs)]
-        read = [layer(x, wider[place]) for layer, x, place in zip(self.roi_layers, feats, places, strict=False)]
-        return torch.cat(read)[torch.cat(places).argsort()]
+        features: torch.Tensor | None = None
+        for level, (layer, x) in enumerate(zip(self.roi_layers, feats, strict=False)):
+            place = (levels == level).nonzero().squeeze(1)
+            read = layer(x, wider[place])
+            # Written to their places at once: joined and put in order afterwards, they would be in memory three times.
+            features = read.new_empty((len(rois), *read.shape[1:])) if features is None else features
+            features[place] = read
+        return features
 
 
 def rescale_rois(rois: torch.Tensor, factor: float) -> torch.Tensor:
