@@ -119,6 +119,36 @@ def test_a_refusal_draws_other_partners(config):
         MultiImageMixDataset(config["dataset"], [MixWith(refuse=9)], max_refetch=4)[5]
 
 
+class Refuse:
+    """Change what a sample holds, and refuse it the first times; note whose arrays it is given."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+        self.seen: list[dict] = []
+
+    def __call__(self, results):
+        self.seen.append({**results, "instances": [dict(one) for one in results["instances"]]})
+        results["img"] = results["img"] + 1
+        results["instances"][0]["bbox_label"] = 9
+        results["instances"].clear()
+        del results["img_id"]
+        return results if len(self.seen) > self.times else None
+
+
+def test_a_refused_sample_is_as_it_was_and_no_array_is_copied(config):
+    image = np.zeros((4, 4, 3), np.uint8)
+    config["dataset"]["pipeline"] = [lambda results: {**results, "img": image}]
+    refuse = Refuse(3)
+    mixed = MultiImageMixDataset(config["dataset"], [refuse], max_refetch=4)[5]
+    assert len(refuse.seen) == 4
+    for seen in refuse.seen:
+        assert seen["img"] is image
+        assert seen["img_id"] == 5
+        assert [one["bbox_label"] for one in seen["instances"]] == [0]
+    assert "img_id" not in mixed
+    assert mixed["img"].max() == 1
+
+
 def test_it_tells_what_the_data_is(config):
     mixed = MultiImageMixDataset(config["dataset"], config["pipeline"])
     assert isinstance(mixed.dataset, CocoDataset)

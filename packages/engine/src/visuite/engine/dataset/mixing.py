@@ -21,6 +21,9 @@ class MultiImageMixDataset(DatasetWrapper):
     `results['mix_results']`. It draws them from the sample's own randomness, so that which images meet depends neither
     on workers nor on where a run resumed.
 
+    A transform that returns None is tried again on the sample as it was. One that mixes gets a copy of everything for
+    that, the others share the arrays with what is kept: they put new ones into the sample, and write to none.
+
     Args:
         dataset: The data set to mix, or its config. Its pipeline ends before packing.
         pipeline: Transforms, configs or callables.
@@ -84,8 +87,8 @@ class MultiImageMixDataset(DatasetWrapper):
     def _apply(self, transform: Any, results: dict[str, Any]) -> Any:
         """Run one transform, again with other partners while it returns None."""
         for _ in range(self.max_refetch):
-            given = copy.deepcopy(results)
             choose = getattr(transform, "get_indexes", None) or getattr(transform, "get_indices", None)
+            given = _own_containers(results) if choose is None else copy.deepcopy(results)
             if choose is not None:
                 given["mix_results"] = self._partners(choose)
             changed = transform(given)
@@ -102,3 +105,10 @@ class MultiImageMixDataset(DatasetWrapper):
 
     def _locate(self, idx: int) -> tuple[Any, int]:
         return self.dataset, idx
+
+
+def _own_containers(value: Any) -> Any:
+    """Return a copy of dicts and lists inside each other, holding the very same arrays and other values."""
+    if type(value) is dict:
+        return {key: _own_containers(one) for key, one in value.items()}
+    return [_own_containers(one) for one in value] if type(value) is list else value
