@@ -19,6 +19,7 @@ from visuite.cv.image import (
     imrescale,
     imresize,
     rescale_size,
+    to_planes,
 )
 
 RNG = np.random.default_rng(0)
@@ -91,6 +92,17 @@ def test_flip_is_that_of_numpy(shape: tuple[int, ...], dtype: str) -> None:
         assert np.array_equal(flipped, np.flip(img, axes))
         flipped[...] = 0
         assert np.array_equal(given, img)  # it is no view
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3), (5, 7, 4), (5, 7, 6), (0, 7, 3)])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16", "int64", "float16", "float32", "float64"])
+def test_planes_are_those_of_numpy(shape: tuple[int, ...], dtype: str) -> None:
+    img = (np.random.default_rng(0).random(shape) * 2**40 % 60000).astype(dtype)
+    for part in (img, img[1:4, 2:5], img[:, ::-1]):
+        planes = to_planes(part)
+        assert planes.dtype == img.dtype
+        assert planes.flags.c_contiguous
+        assert np.array_equal(planes, np.atleast_3d(part).transpose(2, 0, 1))
 
 
 def test_flip_of_a_part_of_an_image() -> None:

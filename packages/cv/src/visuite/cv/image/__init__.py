@@ -37,6 +37,7 @@ from visuite.cv.image.geometry import (
     imresize,
     rescale_size,
     scale_size,
+    to_planes,
 )
 from visuite.cv.image.io import ImageError, imfrombytes, imread, imwrite, read_class_map
 from visuite.cv.image.photometric import imdenormalize, imnormalize
@@ -87,4 +88,5 @@ __all__ = [
     "scale_size",
     "solarize",
     "solarize_add",
+    "to_planes",
 ]

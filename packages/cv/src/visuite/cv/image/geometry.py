@@ -138,6 +138,18 @@ def imflip(img: np.ndarray, direction: str = "horizontal") -> np.ndarray:
     return np.flip(img, axes).copy()
 
 
+def to_planes(img: np.ndarray) -> np.ndarray:
+    """Return an image (H, W) or (H, W, C) as a contiguous array (C, H, W)."""
+    if img.ndim == 2:
+        return np.ascontiguousarray(img[None])
+    channels_first = img.transpose(2, 0, 1)
+    if not (1 < img.shape[2] <= _CV2_MOST_CHANNELS and img.size and img.dtype in _CV2_TYPES):
+        return np.ascontiguousarray(channels_first)
+    planes = np.empty(channels_first.shape, img.dtype)
+    cv2.split(img, list(planes))  # writes into them, several times faster than NumPy
+    return planes
+
+
 def imcrop(
     img: np.ndarray, bboxes: np.ndarray, scale: float = 1.0, pad_fill: float | Sequence[float] | None = None
 ) -> np.ndarray | list[np.ndarray]:

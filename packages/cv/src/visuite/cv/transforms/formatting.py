@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from visuite.cv.image import to_planes
 from visuite.engine.dataset.transform_base import BaseTransform
 from visuite.engine.registry import TRANSFORMS
 
@@ -123,8 +124,7 @@ def image_to_tensor(img: Any) -> torch.Tensor:
     array = np.asarray(img)
     if array.ndim not in (2, 3) or array.dtype == object:
         raise TypeError(f"an image is an array (H, W) or (H, W, C) or a tensor, not {type(img).__name__} {array.shape}")
-    planes = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
-    return torch.from_numpy(np.ascontiguousarray(planes))
+    return torch.from_numpy(to_planes(array))
 
 
 def value_to_tensor(value: Any) -> torch.Tensor:
