@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from visuite.engine.registry import MODELS
@@ -58,9 +59,12 @@ class HSigmoid(nn.Module):
         self.divisor = divisor
         self.min_value = min_value
         self.max_value = max_value
+        self.is_torchs = (bias, divisor, min_value, max_value) == (3, 6, 0, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply to a tensor of any shape."""
+        if self.is_torchs:
+            return F.hardsigmoid(x)
         return ((x + self.bias) / self.divisor).clamp(self.min_value, self.max_value)
 
 

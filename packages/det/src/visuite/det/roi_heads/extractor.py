@@ -81,12 +81,12 @@ class SingleRoIExtractor(BaseModule):
             return self.roi_layers[0](feats[0], wider)
         levels = self.map_roi_levels(rois, self.num_inputs)
         # Levels without regions are read too: all of the maps stay in the graph.
-        features: torch.Tensor | None = None
+        features = wider.new_empty(0)
         for level, (layer, x) in enumerate(zip(self.roi_layers, feats, strict=False)):
             place = (levels == level).nonzero().squeeze(1)
             read = layer(x, wider[place])
             # Written to their places at once: joined and put in order afterwards, they would be in memory three times.
-            features = read.new_empty((len(rois), *read.shape[1:])) if features is None else features
+            features = features if level else read.new_empty((len(rois), *read.shape[1:]))
             features[place] = read
         return features
 
