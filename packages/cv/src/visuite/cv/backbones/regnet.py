@@ -17,6 +17,7 @@ from torch import nn
 
 from visuite.cv.backbones.base import Backbone, Cfg, architecture, check_frozen, chosen, custom_architecture
 from visuite.cv.backbones.resnet_block import BlockOptions, Bottleneck, make_shortcut, make_stage
+from visuite.cv.layers import plugins_of_stage
 from visuite.engine.registry import MODELS
 
 _KEYS = ("w0", "wa", "wm", "depth", "group_w", "bot_mul")
@@ -130,7 +131,7 @@ class RegNet(Backbone):
                 **shared,
                 groups=groups[index],
                 dcn=dcn if stage_with_dcn[index] else None,
-                plugins=[one for one in plugins or () if one.get("stages") is None or one["stages"][index]],
+                plugins=plugins_of_stage(plugins, index, stages),
             )
             shortcut = make_shortcut(
                 width, self.widths[index], strides[index], options=options, avg_down=avg_down, always_pool=True

@@ -18,7 +18,7 @@ from torch import nn
 
 from visuite.cv.backbones.base import Backbone, chosen
 from visuite.cv.backbones.resnet_block import BasicBlock, BlockOptions, Bottleneck, Cfg, make_shortcut, make_stage
-from visuite.cv.layers import ConvModule
+from visuite.cv.layers import ConvModule, plugins_of_stage
 from visuite.engine.registry import MODELS
 
 
@@ -146,7 +146,7 @@ class ResNet(Backbone):
             options = replace(
                 shared,
                 dcn=dcn if stage_with_dcn[index] else None,
-                plugins=_plugins_of_stage(plugins or (), index),
+                plugins=plugins_of_stage(plugins, index, num_stages),
                 drop_path_rate=drop_path_rate if isinstance(drop_path_rate, (int, float)) else drop_path_rate[index],
             )
             grid = multi_grid if index == num_stages - 1 else None
@@ -260,10 +260,6 @@ def _check_stages(num_stages: int, **lists: Sequence[int]) -> None:
     for name, values in lists.items():
         if len(values) < num_stages:
             raise ValueError(f"{name} {tuple(values)} has fewer entries than the {num_stages} stages")
-
-
-def _plugins_of_stage(plugins: Sequence[Cfg], index: int) -> tuple[Cfg, ...]:
-    return tuple(plugin for plugin in plugins if plugin.get("stages") is None or plugin["stages"][index])
 
 
 def _block_dilations(blocks: int, dilation: int, multi_grid: Sequence[int] | None, *, contract: bool) -> list[int]:

@@ -21,7 +21,7 @@ from visuite.cv.layers.make_divisible import make_divisible
 from visuite.cv.layers.non_local import NonLocal1d, NonLocal2d, NonLocal3d
 from visuite.cv.layers.norm import SyncBatchNorm, build_norm_layer, is_norm, norm_abbreviation
 from visuite.cv.layers.patch_embed import AdaptivePadding, PatchEmbed, PatchMerging
-from visuite.cv.layers.plugin import build_plugin_layer
+from visuite.cv.layers.plugin import build_plugin_layer, plugins_of_stage
 from visuite.cv.layers.position import LearnedPositionalEncoding, SinePositionalEncoding, resize_pos_embed
 from visuite.cv.layers.recompute import recompute
 from visuite.cv.layers.reparam import RepVGGBlock, fold_norm, identity_kernel, switch_to_deploy
@@ -91,6 +91,7 @@ __all__ = [
     "is_norm",
     "make_divisible",
     "norm_abbreviation",
+    "plugins_of_stage",
     "recompute",
     "resize_pos_embed",
     "standardise_kernel",

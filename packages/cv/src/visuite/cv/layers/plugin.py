@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import nn
@@ -33,3 +34,26 @@ def build_plugin_layer(cfg: dict[str, Any], postfix: int | str = "", **kwargs: A
     kind = layer_class(cfg)
     arguments = {**kwargs, **{key: value for key, value in cfg.items() if key != "type"}}
     return f"{plugin_abbreviation(kind)}{postfix}", kind(**arguments)
+
+
+def plugins_of_stage(
+    plugins: Sequence[Mapping[str, Any]] | None, index: int, num_stages: int
+) -> tuple[Mapping[str, Any], ...]:
+    """Return those of a backbone's plugins that a stage has.
+
+    Args:
+        plugins: `dict(cfg=..., stages=(bool, ...))` each; all stages have one without `stages`.
+        index: The stage, counted from 0.
+        num_stages: How many stages there are.
+
+    Raises:
+        ValueError: `stages` has too few entries.
+    """
+    found = []
+    for plugin in plugins or ():
+        stages = plugin.get("stages")
+        if stages is not None and len(stages) < num_stages:
+            raise ValueError(f"a plugin's stages {tuple(stages)} has fewer entries than the {num_stages} stages")
+        if stages is None or stages[index]:
+            found.append(plugin)
+    return tuple(found)
