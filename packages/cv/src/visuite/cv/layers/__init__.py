@@ -24,7 +24,7 @@ from visuite.cv.layers.patch_embed import AdaptivePadding, PatchEmbed, PatchMerg
 from visuite.cv.layers.plugin import build_plugin_layer, plugins_of_stage
 from visuite.cv.layers.position import LearnedPositionalEncoding, SinePositionalEncoding, resize_pos_embed
 from visuite.cv.layers.recompute import recompute
-from visuite.cv.layers.reparam import RepVGGBlock, fold_norm, identity_kernel, switch_to_deploy
+from visuite.cv.layers.reparam import RepVGGBlock, add_convolutions, fold_norm, identity_kernel, switch_to_deploy
 from visuite.cv.layers.scale import LayerScale, Scale
 from visuite.cv.layers.se_layer import SELayer
 from visuite.cv.layers.spp import SPPBottleneck
@@ -77,6 +77,7 @@ __all__ = [
     "SyncBatchNorm",
     "TransformerEncoderLayer",
     "WindowMSA",
+    "add_convolutions",
     "build_activation_layer",
     "build_conv_layer",
     "build_dropout",

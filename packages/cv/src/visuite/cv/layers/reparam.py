@@ -6,7 +6,7 @@ Shapes: B images, C channels in, K channels out, H rows, W columns, s stride, G 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -59,6 +59,22 @@ def identity_kernel(channels: int, groups: int = 1, *, like: torch.Tensor) -> to
     """Return the 1x1 kernel (channels, channels / groups, 1, 1) that changes nothing."""
     one = torch.eye(channels // groups, dtype=like.dtype, device=like.device)
     return one.repeat(groups, 1)[:, :, None, None]
+
+
+def add_convolutions(branches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the kernel (K, C / G, h, w) and bias (K,) of the convolution that gives the sum of several.
+
+    Args:
+        branches: Kernel and bias of each. Smaller kernels, of odd sides as all, lie in the middle of the largest one.
+    """
+    kernels, biases = zip(*branches, strict=True)
+    height, width = (max(kernel.shape[dim] for kernel in kernels) for dim in (2, 3))
+
+    def at_full_size(kernel: torch.Tensor) -> torch.Tensor:
+        rows, columns = (height - kernel.shape[2]) // 2, (width - kernel.shape[3]) // 2
+        return F.pad(kernel, (columns, columns, rows, rows))
+
+    return torch.stack([at_full_size(kernel) for kernel in kernels]).sum(0), torch.stack(biases).sum(0)
 
 
 def _folded(branch: nn.Sequential) -> tuple[torch.Tensor, torch.Tensor]:
@@ -147,14 +163,11 @@ class RepVGGBlock(nn.Module):
         """
         if self.deploy:
             return
-        kernel, bias = _folded(self.branch_3x3)
-        points = [_folded(self.branch_1x1)]
+        branches = [_folded(self.branch_3x3), _folded(self.branch_1x1)]
         if hasattr(self, "branch_norm"):
-            identity = identity_kernel(self.in_channels, self.groups, like=kernel)
-            points.append(fold_norm(identity, self.branch_norm))
-        for point, more in points:
-            kernel = kernel + F.pad(point, (1, 1, 1, 1))
-            bias = bias + more
+            identity = identity_kernel(self.in_channels, self.groups, like=branches[0][0])
+            branches.append(fold_norm(identity, self.branch_norm))
+        kernel, bias = add_convolutions(branches)
         self.branch_reparam = self._conv(3, bias=True, **self.shape).to(kernel)
         self.branch_reparam.weight.copy_(kernel)
         self.branch_reparam.bias.copy_(bias)
