@@ -12,7 +12,7 @@ from visuite.cv.ops import bbox_overlaps
 from visuite.cv.ops.bbox_overlaps import OVERLAP_MODES
 
 
-def plain_overlap(a, b, mode):
+def plain_overlap(a, b, mode, aspect_from=0.5):
     """The papers' definitions, for boxes of positive area."""
     iou = plain_iou(a, b)
     size_a, size_b = (a[2] - a[0], a[3] - a[1]), (b[2] - b[0], b[3] - b[1])
@@ -25,9 +25,15 @@ def plain_overlap(a, b, mode):
         return shared / math.prod(size_a)
     if mode == "giou":
         return iou - (math.prod(hull) - union) / math.prod(hull)
-    away = sum(((a[k] + a[k + 2]) / 2 - (b[k] + b[k + 2]) / 2) ** 2 for k in (0, 1))
+    apart = [abs((a[k] + a[k + 2]) / 2 - (b[k] + b[k + 2]) / 2) for k in (0, 1)]
+    away = apart[0] ** 2 + apart[1] ** 2
+    if mode == "siou":
+        angle = 1 - 2 * math.sin(math.asin(min(1.0, apart[1] / math.sqrt(away))) - math.pi / 4) ** 2 if away else 0
+        distance = sum(1 - math.exp(-(2 - angle) * (apart[k] / hull[k]) ** 2) for k in (0, 1))
+        shape = sum((1 - math.exp(-abs(p - q) / max(p, q))) ** 4 for p, q in zip(size_a, size_b, strict=True))
+        return iou - (distance + shape) / 2
     diou = iou - away / (hull[0] ** 2 + hull[1] ** 2)
-    if mode == "diou" or iou <= 0.5:
+    if mode == "diou" or iou <= aspect_from:
         return diou
     v = 4 / math.pi**2 * (math.atan(size_b[0] / size_b[1]) - math.atan(size_a[0] / size_a[1])) ** 2
     return diou - v / (1 - iou + v) * v
@@ -41,6 +47,15 @@ def test_against_the_definition(mode, seed):
     found = bbox_overlaps(a, b, mode, eps=1e-12)
     told = [[plain_overlap(p, q, mode) for q in b.tolist()] for p in a.tolist()]
     torch.testing.assert_close(found, torch.tensor(told, dtype=torch.float64), rtol=1e-6, atol=1e-8)
+
+
+@given(seed=st.integers(0, 10**6))
+def test_the_aspect_term_for_all_boxes(seed):
+    a, b = random_boxes(5, seed=seed, dtype=torch.float64), random_boxes(4, seed=seed + 1, dtype=torch.float64)
+    found = bbox_overlaps(a, b, "ciou", eps=1e-12, aspect_always=True)
+    told = [[plain_overlap(p, q, "ciou", aspect_from=-1) for q in b.tolist()] for p in a.tolist()]
+    torch.testing.assert_close(found, torch.tensor(told, dtype=torch.float64), rtol=1e-6, atol=1e-8)
+    assert torch.equal(bbox_overlaps(a, b, "ciou", eps=1e-12, aspect_always=True, chunk=2), found)
 
 
 @pytest.mark.parametrize("mode", OVERLAP_MODES)
@@ -100,7 +115,7 @@ def test_half_precision_boxes_are_compared_in_float32(dtype):
     assert torch.equal(found, bbox_overlaps(a.float(), b.float(), "giou"))
 
 
-@pytest.mark.parametrize("mode", ["iou", "iof", "giou", "diou"])
+@pytest.mark.parametrize("mode", ["iou", "iof", "giou", "diou", "siou"])
 def test_gradients(mode):
     a = random_boxes(3, dtype=torch.float64).requires_grad_()
     b = random_boxes(2, seed=1, dtype=torch.float64).requires_grad_()

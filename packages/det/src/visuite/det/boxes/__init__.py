@@ -15,6 +15,7 @@ from visuite.det.boxes.overlaps import BboxOverlaps2D, BboxOverlaps2D_GLIP
 from visuite.det.boxes.point_generator import MlvlPointGenerator
 from visuite.det.boxes.tblr_coder import TBLRBBoxCoder, bboxes2tblr, tblr2bboxes
 from visuite.det.boxes.yolo_coder import YOLOBBoxCoder
+from visuite.det.boxes.yolox_coder import bbox2yolox, yolox2bbox
 
 __all__ = [
     "AnchorGenerator",
@@ -35,9 +36,11 @@ __all__ = [
     "YOLOBBoxCoder",
     "bbox2delta",
     "bbox2distance",
+    "bbox2yolox",
     "bboxes2tblr",
     "clip_boxes",
     "delta2bbox",
     "distance2bbox",
     "tblr2bboxes",
+    "yolox2bbox",
 ]

@@ -34,7 +34,7 @@ class YOLOBBoxCoder(BBoxCoder):
         """
         at, size = bbox_xyxy_to_cxcywh(full_precision(bboxes)).split(2, dim=-1)
         goal, goal_size = bbox_xyxy_to_cxcywh(full_precision(gt_bboxes)).split(2, dim=-1)
-        place = (goal - at) / _column(stride) + 0.5
+        place = (goal - at) / stride_column(stride) + 0.5
         growth = torch.log((goal_size / size).clamp(min=self.eps))
         return torch.cat((place.clamp(self.eps, 1 - self.eps), growth), dim=-1)
 
@@ -48,9 +48,10 @@ class YOLOBBoxCoder(BBoxCoder):
         """
         at, size = bbox_xyxy_to_cxcywh(full_precision(bboxes)).split(2, dim=-1)
         place, growth = full_precision(pred_bboxes).split(2, dim=-1)
-        centre, half = at + (place - 0.5) * _column(stride), size / 2 * growth.exp()
+        centre, half = at + (place - 0.5) * stride_column(stride), size / 2 * growth.exp()
         return torch.cat((centre - half, centre + half), dim=-1)
 
 
-def _column(stride: torch.Tensor | float) -> torch.Tensor | float:
+def stride_column(stride: torch.Tensor | float) -> torch.Tensor | float:
+    """Return strides, a number or (*), such that they go with the coordinates (*, 2) of boxes."""
     return stride.unsqueeze(-1) if isinstance(stride, torch.Tensor) and stride.ndim else stride

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from visuite.cv.layers import ConvModule, DepthwiseSeparableConvModule
+from visuite.det.boxes import bbox2yolox, yolox2bbox
 from visuite.det.heads.anchor_head import PSEUDO_SAMPLER
 from visuite.det.heads.anchor_targets import anchor_targets
 from visuite.det.heads.dense import Cfg, DenseHead, DenseOutputs, Features, Meta
@@ -171,7 +172,7 @@ class YOLOXHead(DenseHead):
         }
         if self.use_l1:
             at = priors.expand(len(scores), -1, -1)[positive]
-            losses["loss_l1"] = self.loss_l1(written[positive], encode_boxes(at, targets.boxes)) / count
+            losses["loss_l1"] = self.loss_l1(written[positive], bbox2yolox(at[:, :2], targets.boxes, at[:, 2:])) / count
         return losses
 
     def read(self, cls_scores: Maps, bbox_preds: Maps, objectnesses: Maps) -> DenseOutputs:
@@ -197,9 +198,7 @@ class YOLOXHead(DenseHead):
         self, priors: torch.Tensor, boxes: torch.Tensor, max_shape: Sequence[int] | None = None
     ) -> torch.Tensor:
         """Return boxes (..., N, 4) of centres and logarithms of sizes (..., N, 4), in strides, at places (N, 4)."""
-        centre = boxes[..., :2] * priors[..., 2:] + priors[..., :2]
-        half = boxes[..., 2:].exp() * priors[..., 2:] / 2
-        return torch.cat([centre - half, centre + half], dim=-1)
+        return yolox2bbox(priors[..., :2], boxes, priors[..., 2:])
 
     def _priors(self, maps: Maps) -> torch.Tensor:
         """Return the place and the stride (P, 4), x, y, w and h, of each prediction."""
@@ -208,9 +207,3 @@ class YOLOXHead(DenseHead):
                 map_sizes(maps), dtype=torch.float32, device=maps[0].device, with_stride=True
             )
         )
-
-
-def encode_boxes(priors: torch.Tensor, boxes: torch.Tensor, eps: float = 1e-8) -> torch.Tensor:
-    """Write boxes (N, 4) as the head does: centres and logarithms of sizes, in the strides of places (N, 4)."""
-    centre, size = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
-    return torch.cat([(centre - priors[:, :2]) / priors[:, 2:], (size / priors[:, 2:] + eps).log()], dim=1)
