@@ -41,7 +41,7 @@ def assert_exports(
     for needed in ("onnx", "onnxscript") if dynamo else ("onnx",):
         pytest.importorskip(needed)
     runtime = pytest.importorskip("onnxruntime")
-    with torch.no_grad():  # before: the exporter knows torchvision's operators only once they are loaded
+    with torch.no_grad():
         expected = [list(_tensors(module(*inputs))) for inputs in (args, *others)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tracing: whether sizes were frozen is seen below
