@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchvision.ops import box_convert
 
 from tests.cv.ops.checks import random_boxes
 from visuite.cv import ops
@@ -25,6 +26,15 @@ def test_there_and_back(count, seed):
     boxes = random_boxes(count, seed=seed, dtype=torch.float64)
     torch.testing.assert_close(ops.bbox_cxcywh_to_xyxy(ops.bbox_xyxy_to_cxcywh(boxes)), boxes)
     torch.testing.assert_close(ops.bbox_xywh_to_xyxy(ops.bbox_xyxy_to_xywh(boxes)), boxes)
+
+
+@pytest.mark.parametrize(("source", "target"), list(itertools.product(WRITTEN, WRITTEN)))
+def test_equals_torchvision(source, target):
+    boxes = random_boxes(30)
+    out = ops.convert_boxes(boxes, source, target)
+    torch.testing.assert_close(out, box_convert(boxes, source, target))
+    assert out.data_ptr() != boxes.data_ptr()
+    assert ops.convert_boxes(boxes[:0], source, target).shape == (0, 4)
 
 
 def test_leading_dimensions_stay():

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import torch
 
-from visuite.cv.ops.kernels import kernels
-
 BOX_FORMATS = ("xyxy", "xywh", "cxcywh")
 
 
@@ -29,7 +27,25 @@ def convert_boxes(boxes: torch.Tensor, source: str, target: str) -> torch.Tensor
             raise ValueError(f"box format {name!r} is none of {BOX_FORMATS}")
     if boxes.shape[-1] != 4:
         raise ValueError(f"boxes have shape (..., 4), not {tuple(boxes.shape)}")
-    return kernels().box_convert(boxes, source, target)
+    if source == target:
+        return boxes.clone()
+    return _from_corners(_to_corners(boxes, source), target)
+
+
+def _to_corners(boxes: torch.Tensor, source: str) -> torch.Tensor:
+    if source == "xyxy":
+        return boxes
+    start, size = boxes[..., :2], boxes[..., 2:]
+    if source == "cxcywh":
+        start = start - size / 2
+    return torch.cat((start, start + size), dim=-1)
+
+
+def _from_corners(boxes: torch.Tensor, target: str) -> torch.Tensor:
+    if target == "xyxy":
+        return boxes
+    start, end = boxes[..., :2], boxes[..., 2:]
+    return torch.cat((start if target == "xywh" else (start + end) / 2, end - start), dim=-1)
 
 
 def bbox_xyxy_to_cxcywh(bbox: torch.Tensor) -> torch.Tensor:
