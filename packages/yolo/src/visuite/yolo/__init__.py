@@ -1,6 +1,21 @@
 """The YOLO family, written from the papers."""
 
-from visuite.yolo import registry
+from visuite.yolo import assign, backbones, boxes, heads, layers, losses, necks, registry
+from visuite.yolo.detector import YOLODetector
+from visuite.yolo.preprocessor import PPYOLOEDetDataPreprocessor, YOLOv5DetDataPreprocessor
 from visuite.yolo.version import __version__
 
-__all__ = ["__version__", "registry"]
+__all__ = [
+    "PPYOLOEDetDataPreprocessor",
+    "YOLODetector",
+    "YOLOv5DetDataPreprocessor",
+    "__version__",
+    "assign",
+    "backbones",
+    "boxes",
+    "heads",
+    "layers",
+    "losses",
+    "necks",
+    "registry",
+]
