@@ -39,8 +39,34 @@ def arch_table(blocks: int) -> dict[str, tuple[Stage, ...]]:
     }
 
 
+def csp_stage(
+    in_channels: int,
+    out_channels: int,
+    *,
+    use_depthwise: bool,
+    spp_kernel_sizes: Sequence[int] | None,
+    csp: Mapping[str, Any],
+    cfgs: Mapping[str, Any],
+) -> list[nn.Module]:
+    """Return a convolution with stride 2, perhaps an `SPPBottleneck`, and a `CSPLayer`.
+
+    Args:
+        in_channels: Channels in.
+        out_channels: Channels out.
+        use_depthwise: Make the 3x3 convolutions depthwise separable ones.
+        spp_kernel_sizes: Ranges to pool over; None does not.
+        csp: More arguments of `CSPLayer`.
+        cfgs: `conv_cfg`, `norm_cfg` and `act_cfg` of the convolutions.
+    """
+    down = DepthwiseSeparableConvModule if use_depthwise else ConvModule
+    modules: list[nn.Module] = [down(in_channels, out_channels, 3, stride=2, padding=1, **cfgs)]
+    if spp_kernel_sizes is not None:
+        modules.append(SPPBottleneck(out_channels, out_channels, kernel_sizes=spp_kernel_sizes, **cfgs))
+    return [*modules, CSPLayer(out_channels, out_channels, use_depthwise=use_depthwise, **csp, **cfgs)]
+
+
 class CSPBackbone(Backbone):
-    """A stem, and stages of a convolution with stride 2, perhaps an `SPPBottleneck`, and a `CSPLayer`.
+    """A stem, and stages as `csp_stage` makes them.
 
     Args:
         arch: A name in `arch_settings`.
@@ -85,19 +111,22 @@ class CSPBackbone(Backbone):
         self.out_indices = chosen(out_indices, len(stages) + 1)
         self.frozen_stages = check_frozen(frozen_stages, -1, len(stages))
 
-        down = DepthwiseSeparableConvModule if use_depthwise else ConvModule
         widths = [int(stages[0][0] * widen_factor)]
         self.stem = make_stem(widths[0])
         self.layers = ["stem"]
         for index, (_, out_channels, blocks, add_identity, use_spp) in enumerate(stages, start=1):
             wide = int(out_channels * widen_factor)
-            stage = nn.Sequential(down(widths[-1], wide, 3, stride=2, padding=1, **cfgs))
-            if use_spp:
-                stage.append(SPPBottleneck(wide, wide, kernel_sizes=spp_kernel_sizes, **cfgs))
-            options = {"add_identity": add_identity, "use_depthwise": use_depthwise, **csp, **cfgs}
-            stage.append(CSPLayer(wide, wide, num_blocks=max(round(blocks * deepen_factor), 1), **options))
+            num_blocks = max(round(blocks * deepen_factor), 1)
+            stage = csp_stage(
+                widths[-1],
+                wide,
+                use_depthwise=use_depthwise,
+                spp_kernel_sizes=spp_kernel_sizes if use_spp else None,
+                csp={"num_blocks": num_blocks, "add_identity": add_identity, **csp},
+                cfgs=cfgs,
+            )
             self.layers.append(f"stage{index}")
-            self.add_module(self.layers[-1], stage)
+            self.add_module(self.layers[-1], nn.Sequential(*stage))
             widths.append(wide)
         self.out_channels = tuple(widths[index] for index in self.out_indices)
         self.out_strides = tuple(2 ** (index + 1) for index in self.out_indices)

@@ -65,7 +65,7 @@ class CSPNeXt(CSPBackbone):
         super().__init__(
             arch,
             arch_ovewrite,
-            make_stem=lambda width: _stem(in_channels, width, cfgs),
+            make_stem=lambda width: cspnext_stem(in_channels, width, cfgs),
             deepen_factor=deepen_factor,
             widen_factor=widen_factor,
             out_indices=out_indices,
@@ -79,7 +79,7 @@ class CSPNeXt(CSPBackbone):
         )
 
 
-def _stem(in_channels: int, width: int, cfgs: Mapping[str, Any]) -> nn.Sequential:
+def cspnext_stem(in_channels: int, width: int, cfgs: Mapping[str, Any]) -> nn.Sequential:
     """Three 3x3 convolutions, the first with stride 2: (B, C, H, W) to (B, width, H / 2, W / 2)."""
     half = width // 2
     return nn.Sequential(

@@ -7,7 +7,7 @@ from visuite.cv.layers.context_block import ContextBlock
 from visuite.cv.layers.conv import LIKE_TORCH, build_conv_layer, build_padding_layer
 from visuite.cv.layers.conv_module import ConvModule
 from visuite.cv.layers.conv_ws import ConvWS2d, standardise_kernel
-from visuite.cv.layers.csp_layer import ChannelAttention, CSPLayer, CSPNeXtBlock, DarknetBottleneck
+from visuite.cv.layers.csp_layer import ChannelAttention, CSPBlock, CSPLayer, CSPNeXtBlock, DarknetBottleneck
 from visuite.cv.layers.depthwise_separable import DepthwiseSeparableConvModule
 from visuite.cv.layers.drop import Dropout, DropPath, build_dropout, drop_path
 from visuite.cv.layers.encoder_layer import TransformerEncoderLayer
@@ -36,6 +36,7 @@ __all__ = [
     "GRN",
     "LIKE_TORCH",
     "AdaptivePadding",
+    "CSPBlock",
     "CSPLayer",
     "CSPNeXtBlock",
     "ChannelAttention",

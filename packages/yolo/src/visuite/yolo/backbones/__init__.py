@@ -1,5 +1,9 @@
 """The backbones of the YOLO family."""
 
 from visuite.yolo.backbones.base import Stage, YOLOBackbone
+from visuite.yolo.backbones.cspnext import CSPNeXt
+from visuite.yolo.backbones.yolov5 import YOLOv5CSPDarknet
+from visuite.yolo.backbones.yolov8 import YOLOv8CSPDarknet
+from visuite.yolo.backbones.yolox import YOLOXCSPDarknet
 
-__all__ = ["Stage", "YOLOBackbone"]
+__all__ = ["CSPNeXt", "Stage", "YOLOBackbone", "YOLOXCSPDarknet", "YOLOv5CSPDarknet", "YOLOv8CSPDarknet"]

@@ -122,6 +122,10 @@ class YOLOBackbone(Backbone):
         """Return a number of blocks, deepened."""
         return make_round(blocks, self.deepen_factor)
 
+    def blocks(self, stage: Stage) -> dict[str, Any]:
+        """Return the arguments of a CSP layer that a row of the table says."""
+        return {"num_blocks": self.depth(stage.num_blocks), "add_identity": stage.add_identity}
+
     def build_stem(self) -> nn.Module:
         """Return the module that makes of images (B, `input_channels`, H, W) the map that the first stage takes."""
         raise NotImplementedError
