@@ -134,8 +134,9 @@ def _check_optim_wrapper(value: Any, path: str, walker: Walker) -> None:
     """Check a wrapper's config; a constructor of one's own may read it in its own way."""
     if not isinstance(value, Mapping):
         return
-    optimizer = Route(OPTIMIZERS, supplied=frozenset({"params"}), needs_type=True)
     constructor = value.get("constructor", "DefaultOptimWrapperConstructor")
+    taken = _read_by(constructor, walker)
+    optimizer = Route(OPTIMIZERS, supplied=frozenset({"params"}), taken=taken, needs_type=True)
     several = "optimizer" not in value
     if several and constructor == "DefaultOptimWrapperConstructor":
         if not (value and all(isinstance(one, OptimWrapper) for one in value.values())):
@@ -148,6 +149,13 @@ def _check_optim_wrapper(value: Any, path: str, walker: Walker) -> None:
     else:
         _check_one_wrapper(value, path, walker, optimizer)
     _try_constructor(constructor, value, path, walker)
+
+
+def _read_by(constructor: Any, walker: Walker) -> frozenset[str]:
+    """Return the keys of an optimizer's config that the constructor reads itself."""
+    with OPTIM_WRAPPER_CONSTRUCTORS.switch_scope_and_registry(walker.scope) as registry:
+        entry = registry.find(constructor) if isinstance(constructor, str) else None
+    return frozenset(getattr(entry.obj if entry else constructor, "optimizer_options", ()))
 
 
 def _check_one_wrapper(value: Mapping[str, Any], path: str, walker: Walker, optimizer: Route) -> None:

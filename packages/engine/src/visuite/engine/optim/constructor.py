@@ -114,6 +114,8 @@ class DefaultOptimWrapperConstructor:
         "bypass_duplicate",
         "force_default_settings",
     )
+    #: What the optimizer's config may have that a constructor reads itself, and does not hand on.
+    optimizer_options: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
         if not isinstance(optim_wrapper_cfg, dict):
