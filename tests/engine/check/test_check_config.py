@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import pickle
+import sys
 
 import pytest
 
 from visuite.engine.check import ConfigCheckError, check_config, stop_on_errors
 from visuite.engine.config import Config
+from visuite.engine.registry import ROOTS
 
 GOOD = """\
 custom_imports = dict(imports=["tests.engine.runner.toy", "tests.engine.check.parts"])
@@ -142,6 +145,32 @@ def test_one_fault_behind_several_keys_is_told_once(tmp_path):
 def test_a_part_may_read_a_type_itself(tmp_path):
     text = GOOD.replace("mapping=dict(a=", 'mapping=dict(type="own", a=')
     assert checked(tmp_path, text) == []
+
+
+@pytest.fixture
+def absent_cls(monkeypatch):
+    """Let no process find visuite.cls, as where it is not installed."""
+    for name in [one for one in sys.modules if one == "visuite.cls" or one.startswith("visuite.cls.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for registry in ROOTS.values():
+        monkeypatch.setattr(registry, "_children", {k: v for k, v in registry._children.items() if k != "cls"})
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None if name == "visuite.cls" else find(name))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "line"),
+    [
+        ("depth=3", "depth=3, _scope_='mmpretrain'", "model.backbone", 6),
+        ('"CheckedBackbone"', '"cls.CheckedBackbone"', "model.backbone", 6),
+        ("randomness =", "default_scope = 'cls'\nrandomness =", "default_scope", 25),
+    ],
+)
+def test_a_scope_that_is_not_installed_is_one_fault(tmp_path, absent_cls, old, new, path, line):
+    (found,) = checked(tmp_path, GOOD.replace(old, new, 1))
+    assert (found.severity, found.path, found.where.line) == ("error", path, line)
+    scope = "mmpretrain" if "_scope_" in new else "cls"
+    assert found.message == f"scope '{scope}' needs a package that is not installed: pip install visuite-cls"
 
 
 def test_stopping_names_all_errors(tmp_path, capsys):

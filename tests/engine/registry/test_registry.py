@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from types import SimpleNamespace
 
@@ -223,6 +224,30 @@ class TestErrors:
         with pytest.raises(TypeError) as caught:
             root.build({"type": "Outer", "inner": [{"type": "Net"}, {"type": "Net", "wrong": 1}]})
         assert caught.value.config_path == "inner.1"
+
+    def test_a_scope_without_its_package_tells_where_and_what_to_install(self, tree, monkeypatch):
+        root, *_ = tree
+
+        @root.register_module()
+        class Outer:
+            def __init__(self, inner: dict) -> None:
+                self.inner = root.build(inner)
+
+        find = importlib.util.find_spec
+        hidden = {"find_spec": lambda name, *rest: None if name == "visuite.yolo" else find(name)}
+        monkeypatch.setattr("importlib.util", SimpleNamespace(**hidden))
+        for inner in ({"type": "mmyolo.Net"}, {"type": "Net", "_scope_": "mmyolo"}):
+            with pytest.raises(ImportError, match=r"inner: scope 'mmyolo' needs .*: pip install visuite-yolo"):
+                root.build({"type": "Outer", "inner": inner})
+
+    def test_a_package_that_fails_to_import_tells_its_scope(self, tree, monkeypatch):
+        def fail(name):
+            raise ModuleNotFoundError("No module named 'pycocotools'")
+
+        monkeypatch.setattr("importlib.import_module", fail)
+        said = r"scope 'mmdet' needs visuite.det, which fails to import \(No.*'pycocotools'\): pip install visuite-det"
+        with pytest.raises(ImportError, match=said):
+            tree[0].build({"type": "mmdet.Net"})
 
     def test_a_failing_constructor_keeps_its_error_and_tells_where(self, tree):
         @tree[0].register_module()

@@ -36,6 +36,8 @@ def examine(subject: Subject) -> None:
     """Do what `check_config` does, for a subject that goes on to be built."""
     cfg, findings = subject.cfg, subject.findings
     scope = _enter_scope(cfg, findings)
+    if scope is None:  # then hardly a name in the config means anything
+        return
     with DefaultScope.overwrite_default_scope(scope):
         check_keys(cfg, findings)
         _check_runner(cfg, findings)
@@ -58,15 +60,16 @@ def stop_on_errors(cfg: Config) -> None:
         raise ConfigCheckError(errors_of(found))
 
 
-def _enter_scope(cfg: Config, findings: Findings) -> str:
-    """Import what the config names, so that parts and checks are registered; return its scope."""
-    scope = str(cfg.get("default_scope") or "engine")
+def _enter_scope(cfg: Config, findings: Findings) -> str | None:
+    """Import what the config names, so that parts and checks are registered; return its scope, None if that fails."""
+    scope: str | None = str(cfg.get("default_scope") or "engine")
     try:
         package = import_scope(scope)
         if package is not None and importlib.util.find_spec(f"{package.__name__}.check") is not None:
             importlib.import_module(f"{package.__name__}.check")
     except ImportError as error:
         findings.error("default_scope", str(error))
+        scope = None
     try:
         cfg.import_custom_modules()
     except (ImportError, ConfigError, TypeError) as error:

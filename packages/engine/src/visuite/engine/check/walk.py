@@ -12,6 +12,7 @@ from visuite.engine.check.routes import Route, route_of
 from visuite.engine.check.signatures import name_of, signature_of, unknown_arguments
 from visuite.engine.registry import ROOTS
 from visuite.engine.registry.build import Entry
+from visuite.engine.registry.scope import import_scope
 from visuite.engine.utils.text import nearest
 
 #: Keys of a config that are no arguments.
@@ -48,7 +49,10 @@ class Walker:
 
     def check(self, cfg: Mapping[str, Any], path: str, route: Route) -> None:
         """Check one config of an object, and those in its arguments."""
-        with self._within(cfg.get("_scope_"), path, route) as route:
+        scope = cfg.get("_scope_")
+        if scope is not None and not self._importable(str(scope), path):
+            return
+        with self._within(scope, route) as route:
             found = self._resolve(cfg.get("type", route.default_type), path, route)
             if found is None:
                 self._children(cfg, path, route.guess())
@@ -59,16 +63,23 @@ class Walker:
 
     # ------------------------------------------------------------------ types
 
+    def _importable(self, scope: str, path: str) -> bool:
+        """Import the package of the scope that a config names for itself, or tell why that cannot be done."""
+        try:
+            import_scope(scope)
+        except ImportError as error:
+            self.findings.error(path, str(error), at=f"{path}._scope_")
+            return False
+        return True
+
     @contextmanager
-    def _within(self, scope: Any, path: str, route: Route) -> Iterator[Route]:
+    def _within(self, scope: Any, route: Route) -> Iterator[Route]:
         """Look up in the scope that a config names for itself and all in it, or else in the default one."""
         outer = self.scope
         self.scope = str(scope) if scope is not None else outer
         try:
             with route.registry.switch_scope_and_registry(self.scope) as node:
                 yield replace(route, registry=node)
-        except ImportError as error:
-            self.findings.error(path, str(error), at=f"{path}._scope_")
         finally:
             self.scope = outer
 
@@ -129,4 +140,3 @@ class Walker:
         for key, value in cfg.items():
             if isinstance(value, (dict, list, tuple)):
                 self.walk(value, f"{path}.{key}", route_of(str(key), route, self.scope))
-

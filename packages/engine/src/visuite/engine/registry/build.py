@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,10 @@ class UnknownTypeError(ConfigPathError, KeyError):
     """A `type` that no registry knows."""
 
 
+class ScopeImportError(ConfigPathError, ImportError):
+    """A scope whose package cannot be imported."""
+
+
 class MissingKeyError(ConfigPathError, KeyError):
     """A key that a config must have."""
 
@@ -79,6 +83,7 @@ def build_from_cfg(cfg: Any, registry: Registry, default_args: Mapping[str, Any]
 
     Raises:
         KeyError: no `type`, or one that no registry knows; says the nearest names.
+        ImportError: the package of a scope that the config names is missing; says what to install.
         TypeError: `cfg` is None, or an argument is unknown or missing; says the nearest name.
     """
     cfg = getattr(cfg, "_cfg_dict", cfg)  # a whole Config
@@ -109,8 +114,12 @@ def _build(cfg: dict[str, Any], registry: Registry, defaults: dict[str, Any]) ->
         raise UnknownTypeError(
             f"a {registry.name} config needs the key 'type', this has only {sorted(cfg)}", _here(cfg)
         )
-    with registry.switch_scope_and_registry(arguments.pop("_scope_", None)) as node:
-        entry = _resolve(kind, (node, registry), cfg)
+    with ExitStack() as scope:
+        try:
+            node = scope.enter_context(registry.switch_scope_and_registry(arguments.pop("_scope_", None)))
+            entry = _resolve(kind, (node, registry), cfg)
+        except ImportError as error:
+            raise ScopeImportError(str(error), _here(cfg)) from error
         arguments = {**entry.defaults, **arguments}
         check_arguments(entry.obj, arguments, _here(cfg))
         if inspect.isclass(entry.obj) and issubclass(entry.obj, ManagerMixin):

@@ -227,7 +227,7 @@ class Registry:
             import_scope(name)
             return root
         if name not in root._all_scopes() and is_known_scope(name):
-            import_scope(name)
+            import_scope(scope)
         return root._all_scopes().get(name)
 
     def _all_scopes(self) -> dict[str, Registry]:

@@ -59,16 +59,20 @@ def import_scope(scope: str) -> ModuleType | None:
     """Import the package of a scope; return None for a scope that nobody announces.
 
     Raises:
-        ModuleNotFoundError: a package of ours that is not installed, with the command that installs it.
+        ImportError: the package cannot be imported; says the scope, and for a package of ours what to install.
     """
     name = canonical_scope(scope)
     announced = announced_packages("visuite.scopes") | announced_packages("visuite.root")
     module = announced.get(name, f"visuite.{name}" if name in OWN_SCOPES else None)
     if module is None:
         return None
+    remedy = f": pip install visuite-{name}" if name in OWN_SCOPES else ""
     if name in OWN_SCOPES and importlib.util.find_spec(module) is None:
-        raise ModuleNotFoundError(f"scope {scope!r} needs a package that is not installed: pip install visuite-{name}")
-    return importlib.import_module(module)
+        raise ModuleNotFoundError(f"scope {scope!r} needs a package that is not installed{remedy}")
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"scope {scope!r} needs {module}, which fails to import ({error}){remedy}") from error
 
 
 def import_root_packages() -> bool:
