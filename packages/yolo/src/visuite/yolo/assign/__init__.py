@@ -1,5 +1,7 @@
 """Which prior belongs to which object, for all images of a batch at once."""
 
+from visuite.yolo.assign.atss import BatchATSSAssigner
+from visuite.yolo.assign.dynamic_soft_label import BatchDynamicSoftLabelAssigner
 from visuite.yolo.assign.task_aligned import BatchTaskAlignedAssigner
 
-__all__ = ["BatchTaskAlignedAssigner"]
+__all__ = ["BatchATSSAssigner", "BatchDynamicSoftLabelAssigner", "BatchTaskAlignedAssigner"]

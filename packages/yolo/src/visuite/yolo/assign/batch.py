@@ -28,6 +28,13 @@ def inside_boxes(points: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
     return (x > x1) & (y > y1) & (x < x2) & (y < y2)
 
 
+def centre_distances(points: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+    """Return the distances of points (P, 2) from the centres of boxes (B, g, 4): (B, g, P)."""
+    x, y = points[:, :2].unbind(1)
+    across, down = ((boxes[..., :2] + boxes[..., 2:]) / 2)[..., None].unbind(-2)
+    return ((x - across) ** 2 + (y - down) ** 2).sqrt()
+
+
 def scores_of_labels(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return the scores (B, g, P) of the objects' classes (B, g), of scores (B, P, K)."""
     return scores.transpose(1, 2).gather(1, labels[..., None].expand(-1, -1, scores.shape[1]))
@@ -59,6 +66,23 @@ class Pairs:
         images, objects, places = usable.nonzero(as_tuple=True)
         priors = candidates[images, objects, places]
         return cls(images, priors, objects, num_priors, candidates.shape[1], len(candidates))
+
+    @classmethod
+    def owned(cls, owners: torch.Tensor, num_objects: int) -> Pairs:
+        """Return the pairs of all priors that have an object, of owners (B, P), 0 or 1 + its number."""
+        images, priors = owners.nonzero(as_tuple=True)
+        return cls(images, priors, owners[images, priors] - 1, owners.shape[1], num_objects, len(owners))
+
+    def times_wanted(self) -> torch.Tensor:
+        """Return in how many pairs each prior stands, (B, P)."""
+        total = self.num_images * self.num_priors
+        return torch.bincount(self._places, minlength=total).reshape(self.num_images, self.num_priors)
+
+    def last_owners(self) -> torch.Tensor:
+        """Give each prior the last object that it is paired with: (B, P), 0 or 1 + its number."""
+        none = self.objects.new_zeros(self.num_images * self.num_priors)
+        owners = none.scatter_reduce(0, self._places, self.objects + 1, "amax")
+        return owners.reshape(self.num_images, self.num_priors)
 
     def __getitem__(self, chosen: torch.Tensor) -> Pairs:
         """Return those that a mask (M,) chooses."""

@@ -18,8 +18,8 @@ from visuite.yolo.registry import TASK_UTILS
 class BatchTaskAlignedAssigner(nn.Module):
     """An object gets the priors of greatest `score ** alpha * overlap ** beta` among those inside it.
 
-    A prior that several objects want goes to the one that it overlaps most. Its score shall be its alignment, in parts
-    of the best alignment of the object, times the best overlap of the object. Objects are looked at a slice at a time:
+    A prior that several objects want goes to the one that it overlaps most, be it one of them or not. Its score shall be
+    its alignment, in parts of the best alignment of the object, times the best overlap of the object. Objects are looked at a slice at a time:
     memory is bound by a dozen matrices of 16 MiB.
 
     Args:
@@ -80,6 +80,8 @@ class BatchTaskAlignedAssigner(nn.Module):
         count = min(self.topk, num_priors)
         candidates = [labels.new_zeros(len(labels), 0, count)]
         usable = [labels.new_zeros(len(labels), 0, count, dtype=torch.bool)]
+        most = pred_bboxes.new_zeros(pred_bboxes.shape[:2])
+        nearest = labels.new_zeros(most.shape)
         for part in object_slices(gt_bboxes, num_priors):
             boxes = gt_bboxes[:, part]
             overlaps = self._overlaps(boxes, pred_bboxes)
@@ -87,11 +89,13 @@ class BatchTaskAlignedAssigner(nn.Module):
             best = (metrics * inside_boxes(priors, boxes)).topk(count, dim=-1)
             candidates.append(best.indices)
             usable.append((best.values > 0) & (pad_bbox_flag[:, part] > 0))
-        pairs = Pairs.of(torch.cat(candidates, dim=1), torch.cat(usable, dim=1), num_priors)
+            most_here, nearest_here = overlaps.max(dim=1)
+            nearest = torch.where(most_here > most, nearest_here + part.start, nearest)
+            most = torch.maximum(most, most_here)
+        wanted = Pairs.of(torch.cat(candidates, dim=1), torch.cat(usable, dim=1), num_priors)
+        owners = torch.where(wanted.times_wanted() > 1, nearest + 1, wanted.last_owners())
+        pairs = Pairs.owned(owners, gt_bboxes.shape[1])
         overlaps = self._overlaps_of(pairs, pred_bboxes, gt_bboxes)
-        owners = pairs.owners(overlaps)
-        kept = owners[pairs.images, pairs.priors] == pairs.objects + 1
-        pairs, overlaps = pairs[kept], overlaps[kept]
         scores = pred_scores[pairs.images, pairs.priors, labels[pairs.images, pairs.objects]]
         metrics = self._alignment(scores, overlaps)
         fits = metrics / (pairs.most_of_objects(metrics) + self.eps) * pairs.most_of_objects(overlaps)
