@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch.nn.functional as F
@@ -34,6 +34,43 @@ class BatchAugment(ABC):
         """Return images (B, C, H', W') and their samples, which may be changed in place."""
 
 
+class RandomSizes:
+    """Sizes that change every few iterations, the same on all ranks.
+
+    They are a function of the run's seed and iteration, so that a resumed run meets the same.
+
+    Args:
+        random_size_range: The least and the largest size.
+        interval: The iterations between two changes.
+        size_divisor: All sizes are multiples of it.
+
+    Raises:
+        ValueError: no range, or none that holds a multiple of `size_divisor`.
+    """
+
+    def __init__(self, random_size_range: Sequence[int], interval: int, *, size_divisor: int) -> None:
+        low, high = random_size_range
+        if interval < 1 or size_divisor < 1 or not 1 <= low // size_divisor <= high // size_divisor:
+            raise ValueError(
+                f"random_size_range {tuple(random_size_range)} is a least and a largest size, at least size_divisor "
+                f"{size_divisor}, and interval {interval} is at least 1"
+            )
+        self.units = low // size_divisor, high // size_divisor
+        self.interval = interval
+        self.size_divisor = size_divisor
+
+    def draw(self, iteration: int, seed: int) -> tuple[int, random.Random]:
+        """Return the size of an iteration, in units of `size_divisor`, and what else is drawn until the next change."""
+        stream = random.Random(mix(seed, iteration // self.interval))
+        return stream.randint(*self.units), stream
+
+
+def place_in_run() -> tuple[int, int]:
+    """Return the iteration and the seed of the current run; zeros outside of one."""
+    hub = MessageHub.get_current_instance()
+    return hub.get_info("iter") or 0, hub.get_info("seed") or 0
+
+
 @MODELS.register_module()
 class BatchSyncRandomResize(BatchAugment):
     """Resize the batch to a size that changes every few iterations, the same on all ranks.
@@ -51,31 +88,20 @@ class BatchSyncRandomResize(BatchAugment):
     """
 
     def __init__(self, random_size_range: Sequence[int], interval: int = 10, *, size_divisor: int = 32) -> None:
-        low, high = random_size_range
-        if interval < 1 or size_divisor < 1 or not 1 <= low // size_divisor <= high // size_divisor:
-            raise ValueError(
-                f"random_size_range {tuple(random_size_range)} is a least and a largest height, at least size_divisor "
-                f"{size_divisor}, and interval {interval} is at least 1"
-            )
-        self.random_size_range = (low, high)
-        self.interval = interval
-        self.size_divisor = size_divisor
+        self.sizes = RandomSizes(random_size_range, interval, size_divisor=size_divisor)
 
     def size_at(self, iteration: int, seed: int, shape: tuple[int, int]) -> tuple[int, int]:
         """Return the size (H', W') of an iteration's batch, whose images come as (H, W)."""
-        change = iteration // self.interval
-        if change == 0:
+        if iteration < self.sizes.interval:
             return shape
-        low, high = (edge // self.size_divisor for edge in self.random_size_range)
-        units = random.Random(mix(seed, change)).randint(low, high)
-        return self.size_divisor * units, self.size_divisor * max(int(units * shape[1] / shape[0]), 1)
+        units, _ = self.sizes.draw(iteration, seed)
+        divisor = self.sizes.size_divisor
+        return divisor * units, divisor * max(int(units * shape[1] / shape[0]), 1)
 
     def __call__(self, inputs: Tensor, data_samples: Samples) -> tuple[Tensor, Samples]:
         """Resize images (B, C, H, W), and all that their samples say of places."""
-        hub = MessageHub.get_current_instance()
-        iteration, seed = hub.get_info("iter") or 0, hub.get_info("seed") or 0
         height, width = inputs.shape[-2:]
-        return resize_batch(inputs, data_samples, self.size_at(iteration, seed, (height, width)))
+        return resize_batch(inputs, data_samples, self.size_at(*place_in_run(), (height, width)))
 
 
 @MODELS.register_module()
@@ -151,7 +177,7 @@ def resize_batch(inputs: Tensor, data_samples: Samples, size: tuple[int, int]) -
     if before == size:
         return inputs, data_samples
     for sample in data_samples:
-        _resize_sample(sample, before, size)
+        resize_sample(sample, before, size)
     return F.interpolate(inputs, size, mode="bilinear", align_corners=False), data_samples
 
 
@@ -177,14 +203,15 @@ def pad_seg_map(sample: DetDataSample, shape: tuple[int, int], value: int) -> No
         sample.gt_sem_seg = PixelData(metainfo=field.metainfo, **maps)
 
 
-def _resize_sample(sample: DetDataSample, before: tuple[int, int], size: tuple[int, int]) -> None:
+def resized_meta(meta: Mapping[str, Any], before: tuple[int, int], size: tuple[int, int]) -> dict[str, Any]:
+    """Return what meta information says anew of sizes, the image's batch (H, W) having become (H', W')."""
+    sizes = {key: _scaled(meta[key], before, size) for key in ("img_shape", "pad_shape") if key in meta}
+    return {**sizes, "batch_input_shape": size}
+
+
+def resize_sample(sample: DetDataSample, before: tuple[int, int], size: tuple[int, int]) -> None:
     """Resize what a sample says of places, its batch (H, W) having become (H', W')."""
-
-    def resized(shape: Sequence[int]) -> tuple[int, int]:
-        return shape[0] * size[0] // before[0], shape[1] * size[1] // before[1]
-
-    sizes: dict[str, Any] = {key: resized(sample.get(key)) for key in ("img_shape", "pad_shape") if key in sample}
-    sample.set_metainfo({**sizes, "batch_input_shape": size})
+    sample.set_metainfo(resized_meta(sample.metainfo, before, size))
     for name in TRUE_OBJECTS:
         objects = sample.get(name)
         if objects is None:
@@ -194,11 +221,16 @@ def _resize_sample(sample: DetDataSample, before: tuple[int, int], size: tuple[i
             objects.bboxes = boxes * boxes.new_tensor([size[1] / before[1], size[0] / before[0]] * 2)
         if "masks" in objects:
             masks = objects.masks
-            objects.masks = masks.resize(resized((masks.height, masks.width)))
+            objects.masks = masks.resize(_scaled((masks.height, masks.width), before, size))
     field = sample.get("gt_sem_seg")
     if field is not None:
-        maps = {key: _nearest(one, resized(one.shape[-2:])) for key, one in field.items()}
+        maps = {key: _nearest(one, _scaled(one.shape[-2:], before, size)) for key, one in field.items()}
         sample.gt_sem_seg = PixelData(metainfo=field.metainfo, **maps)
+
+
+def _scaled(shape: Sequence[int], before: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Return what becomes of a shape (h, w) in a batch (H, W) that becomes (H', W')."""
+    return shape[0] * size[0] // before[0], shape[1] * size[1] // before[1]
 
 
 def _nearest(seg_map: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,6 +1,6 @@
 """The YOLO family, written from the papers."""
 
-from visuite.yolo import assign, backbones, boxes, heads, hooks, layers, losses, necks, optim, registry
+from visuite.yolo import assign, backbones, batch_augments, boxes, heads, hooks, layers, losses, necks, optim, registry
 from visuite.yolo.detector import YOLODetector
 from visuite.yolo.preprocessor import PPYOLOEDetDataPreprocessor, YOLOv5DetDataPreprocessor
 from visuite.yolo.version import __version__
@@ -12,6 +12,7 @@ __all__ = [
     "__version__",
     "assign",
     "backbones",
+    "batch_augments",
     "boxes",
     "heads",
     "hooks",
