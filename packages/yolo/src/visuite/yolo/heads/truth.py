@@ -1,6 +1,7 @@
 """The objects of a batch as one tensor, from whichever form the samples come in.
 
-Shapes: B images, N objects of the batch, G of the image that has most.
+Shapes: B images, N objects of the batch, G of the image that has most, M regions that do not count, R of the image that
+has most.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import torch
 
 from visuite.det.structures import DetDataSample, unpack_gt_instances
+from visuite.engine.structures import InstanceData
 
 #: A list of samples, or what `yolov5_collate` makes of it: `bboxes_labels` (N, 6) and `img_metas`.
 Samples = Sequence[DetDataSample] | Mapping[str, Any]
@@ -26,6 +28,7 @@ class BatchTruth:
         boxes: (B, G, 4), `xyxy` in pixels of the input, 0 where not valid.
         valid: (B, G), whether there is an object.
         rows: (N, 6), the same objects one after the other: image, label, box.
+        ignored: (B, R, 4), regions that do not count, boxes of no size where there are fewer than R.
         metas: The meta information of each image.
     """
 
@@ -33,20 +36,29 @@ class BatchTruth:
     boxes: torch.Tensor
     valid: torch.Tensor
     rows: torch.Tensor
+    ignored: torch.Tensor
     metas: Sequence[Mapping[str, Any]]
 
 
-def object_rows(samples: Samples, device: torch.device) -> tuple[torch.Tensor, Sequence[Mapping[str, Any]]]:
-    """Return the objects (N, 6), image, label, box, and the meta information of the images."""
-    if isinstance(samples, Mapping):
-        return samples["bboxes_labels"].to(device, torch.float32), samples["img_metas"]
-    objects, _, metas = unpack_gt_instances(samples)
-    rows = [torch.zeros(0, 6, device=device)]
-    for index, one in enumerate(objects):
+def box_rows(boxes_of_images: Sequence[InstanceData], device: torch.device) -> torch.Tensor:
+    """Return image and box of each instance of each image, one after the other: (N, 5)."""
+    rows = [torch.zeros(0, 5, device=device)]
+    for index, one in enumerate(boxes_of_images):
         boxes = torch.as_tensor(one.bboxes, dtype=torch.float32, device=device)
-        number = boxes.new_full((len(boxes), 1), index)
-        rows.append(torch.cat([number, one.labels.to(boxes)[:, None], boxes], dim=1))
-    return torch.cat(rows), metas
+        rows.append(torch.cat([boxes.new_full((len(boxes), 1), index), boxes], dim=1))
+    return torch.cat(rows)
+
+
+def padded(image: torch.Tensor, values: torch.Tensor, images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn rows (N, D) of images (N,), in their order, into (B, G, D), 0 where there is none, and (B, G) where there is
+    one.
+    """
+    counts = torch.bincount(image, minlength=images)
+    place = torch.arange(len(image), device=image.device) - (counts.cumsum(0) - counts)[image]
+    most = int(counts.max()) if len(image) else 0
+    filled = values.new_zeros(images, most, values.shape[1])
+    filled[image, place] = values
+    return filled, torch.arange(most, device=image.device) < counts[:, None]
 
 
 def batch_truth(samples: Samples, device: torch.device) -> BatchTruth:
@@ -55,14 +67,17 @@ def batch_truth(samples: Samples, device: torch.device) -> BatchTruth:
     Raises:
         ValueError: samples without `gt_instances`.
     """
-    rows, metas = object_rows(samples, device)
-    image = rows[:, 0].long()
-    counts = torch.bincount(image, minlength=len(metas))
-    order = image.argsort(stable=True)
-    rows, image = rows[order], image[order]
-    place = torch.arange(len(rows), device=device) - (counts.cumsum(0) - counts)[image]
-    most = int(counts.max()) if len(rows) else 0
-    padded = rows.new_zeros(len(metas), most, 5)
-    padded[image, place] = rows[:, 1:]
-    valid = torch.arange(most, device=device) < counts[:, None]
-    return BatchTruth(padded[..., 0].long(), padded[..., 1:], valid, rows, metas)
+    metas: Sequence[Mapping[str, Any]]
+    ignored = torch.zeros(0, 5, device=device)
+    if isinstance(samples, Mapping):
+        rows, metas = samples["bboxes_labels"].to(device, torch.float32), samples["img_metas"]
+        rows = rows[rows[:, 0].argsort(stable=True)]
+    else:
+        objects, regions, metas = unpack_gt_instances(samples)
+        boxes = box_rows(objects, device)
+        labels = torch.cat([boxes.new_zeros(0), *(one.labels.to(boxes) for one in objects)])
+        rows = torch.cat([boxes[:, :1], labels[:, None], boxes[:, 1:]], dim=1)
+        ignored = ignored if regions is None else box_rows(regions, device)
+    filled, valid = padded(rows[:, 0].long(), rows[:, 1:], len(metas))
+    outside, _ = padded(ignored[:, 0].long(), ignored[:, 1:], len(metas))
+    return BatchTruth(filled[..., 0].long(), filled[..., 1:], valid, rows, outside, metas)
