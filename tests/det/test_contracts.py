@@ -153,7 +153,7 @@ def test_objects_and_configs_make_the_same_model(variant: Variant) -> None:
         "bbox_head": {"train_cfg": train_cfg, "test_cfg": test_cfg},
     }
     torch.manual_seed(0)
-    with DefaultScope.overwrite_default_scope("det"):
+    with DefaultScope.overwrite_default_scope(variant.scope):
         for name in ("backbone", "neck", "data_preprocessor", *settings):
             if cfg.get(name) is not None:
                 cfg[name] = MODELS.build({**cfg[name], **settings.get(name, {}), **branches(cfg, name)})

@@ -35,6 +35,9 @@ class Variant:
         clips: Whether its boxes end at the image's edge.
         proposals: Whether samples have to bring regions.
         traces: Whether torch's older exporter, which traces, knows its operators.
+        scope: Where its parts are registered.
+        preprocessor: The type of its preprocessor.
+        channels: The backbone's argument for the channels of images.
     """
 
     model: Cfg
@@ -44,14 +47,17 @@ class Variant:
     clips: bool = True
     proposals: bool = False
     traces: bool = True
+    scope: str = "det"
+    preprocessor: str = "DetDataPreprocessor"
+    channels: str = "in_channels"
 
     def config(self, *, classes: int = CLASSES, in_channels: int = 3) -> Cfg:
         """Its config, for so many classes and input channels."""
         cfg = _with_classes(copy.deepcopy(self.model), classes)
-        cfg["_scope_"] = "det"
-        cfg["backbone"]["in_channels"] = in_channels
+        cfg["_scope_"] = self.scope
+        cfg["backbone"][self.channels] = in_channels
         cfg["data_preprocessor"] = {
-            "type": "DetDataPreprocessor",
+            "type": self.preprocessor,
             "mean": [127.0] * in_channels,
             "std": [60.0] * in_channels,
             "pad_size_divisor": 32,
