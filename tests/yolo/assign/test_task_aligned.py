@@ -23,18 +23,25 @@ def plain_task_aligned(priors, predicted, scores, truth, topk, alpha, beta, ciou
             return plain_iou(predicted[p], boxes[g])
         return max(0.0, plain_overlap(predicted[p], boxes[g], "ciou", aspect_from=-1))
 
-    wanting = {}
+    wanting = [set() for _ in priors]
+    metrics = [
+        [row[label] ** alpha * overlap(p, g) ** beta for g, label in enumerate(labels)] for p, row in enumerate(scores)
+    ]
     for g, box in enumerate(boxes):
-        within = [p for p, (x, y, _, _) in enumerate(priors) if inside(x, y, box)]
-        alignment = {p: scores[p][labels[g]] ** alpha * overlap(p, g) ** beta for p in within}
-        for p in sorted(within, key=lambda p: -alignment[p])[:topk]:
-            if alignment[p] > 0 and overlap(p, g) > wanting.get(p, (0, -1.0, 0))[1]:
-                wanting[p] = g, overlap(p, g), alignment[p]
-    owners, fits = [0] * len(priors), [0.0] * len(priors)
-    for p, (g, _, metric) in wanting.items():
-        same = [one for one in wanting.values() if one[0] == g]
-        owners[p] = g + 1
-        fits[p] = metric / (max(one[2] for one in same) + 1e-9) * max(one[1] for one in same)
+        within = [p for p, (x, y, _, _) in enumerate(priors) if inside(x, y, box) and metrics[p][g] > 0]
+        for p in sorted(within, key=lambda p: -metrics[p][g])[:topk]:
+            wanting[p].add(g)
+    owners = [0] * len(priors)
+    for p, objects in enumerate(wanting):
+        if objects:
+            most = max(range(len(boxes)), key=lambda g: overlap(p, g))
+            owners[p] = 1 + (most if len(objects) > 1 else objects.pop())
+    fits = [0.0] * len(priors)
+    for p, owner in enumerate(owners):
+        same = [q for q, other in enumerate(owners) if other == owner]
+        if owner:
+            best = max(metrics[q][owner - 1] for q in same)
+            fits[p] = metrics[p][owner - 1] / (best + 1e-9) * max(overlap(q, owner - 1) for q in same)
     return owners, fits
 
 

@@ -63,7 +63,7 @@ def test_no_boxes_and_boxes_without_area(mode):
 
 def test_bad_names():
     assert isinstance(MODELS.build({"type": "IoULoss", "iou_mode": "siou"}), IoULoss)
-    with pytest.raises(ValueError, match="'siuo' is none of.*did you mean 'siou'"):
+    with pytest.raises(ValueError, match=r"'siuo' is none of.*did you mean 'siou'"):
         IoULoss(iou_mode="siuo")
     with pytest.raises(ValueError, match="'cxcywh' is none of"):
         IoULoss(bbox_format="cxcywh")

@@ -73,17 +73,6 @@ class Pairs:
         images, priors = owners.nonzero(as_tuple=True)
         return cls(images, priors, owners[images, priors] - 1, owners.shape[1], num_objects, len(owners))
 
-    def times_wanted(self) -> torch.Tensor:
-        """Return in how many pairs each prior stands, (B, P)."""
-        total = self.num_images * self.num_priors
-        return torch.bincount(self._places, minlength=total).reshape(self.num_images, self.num_priors)
-
-    def last_owners(self) -> torch.Tensor:
-        """Give each prior the last object that it is paired with: (B, P), 0 or 1 + its number."""
-        none = self.objects.new_zeros(self.num_images * self.num_priors)
-        owners = none.scatter_reduce(0, self._places, self.objects + 1, "amax")
-        return owners.reshape(self.num_images, self.num_priors)
-
     def __getitem__(self, chosen: torch.Tensor) -> Pairs:
         """Return those that a mask (M,) chooses."""
         parts = (one[chosen] for one in (self.images, self.priors, self.objects))

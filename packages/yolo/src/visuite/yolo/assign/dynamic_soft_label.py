@@ -15,8 +15,15 @@ from torch import nn
 
 from visuite.cv.ops import full_precision
 from visuite.det.assign.sweep import IoUCalculator
-from visuite.yolo.assign.batch import batch_targets, centre_distances, inside_boxes, object_slices, scores_of_labels
-from visuite.yolo.assign.matching import BatchMatching
+from visuite.yolo.assign.batch import (
+    Pairs,
+    batch_targets,
+    centre_distances,
+    inside_boxes,
+    object_slices,
+    scores_of_labels,
+)
+from visuite.yolo.assign.matching import Contest, dynamic_k
 from visuite.yolo.registry import TASK_UTILS
 
 #: Added to overlaps before their logarithm.
@@ -86,7 +93,7 @@ class BatchDynamicSoftLabelAssigner(nn.Module):
             inside |= (inside_boxes(priors, gt_bboxes[:, part]) & (pad_bbox_flag[:, part] > 0)).any(dim=1)
         absent = F.softplus(scores) * scores.sigmoid() ** 2  # what a class costs that is not the object's
         all_absent = absent.sum(dim=-1)[:, None]
-        matching = BatchMatching(self.topk, inside)
+        contest = Contest(*inside.shape, inside.device)
         for part in object_slices(gt_bboxes, len(priors)):
             boxes = gt_bboxes[:, part]
             overlaps = self.iou_calculator(boxes, pred_bboxes)
@@ -95,9 +102,10 @@ class BatchDynamicSoftLabelAssigner(nn.Module):
             classes = all_absent - scores_of_labels(absent, labels[:, part]) + entropy
             centre = 10 ** (centre_distances(priors, boxes) / priors[:, 2] - self.soft_center_radius)
             costs = classes - self.iou_weight * (overlaps + EPS).log() + centre
-            matching.update(costs, overlaps, pad_bbox_flag[:, part, 0] > 0, part.start)
-        owners = matching.owners()
-        targets = batch_targets(owners, torch.ones_like(all_absent[:, 0]), gt_labels, gt_bboxes, self.num_classes)
-        overlaps = self.iou_calculator(pred_bboxes, targets["assigned_bboxes"], is_aligned=True)
-        targets["assigned_scores"] = targets["assigned_scores"] * overlaps[..., None]
-        return targets
+            costs = costs.masked_fill(~(inside[:, None] & (pad_bbox_flag[:, part] > 0)), torch.inf)
+            contest.update(*dynamic_k(costs, overlaps, inside[:, None], self.topk), -costs, part.start)
+        owners = contest.owners()
+        pairs = Pairs.owned(owners, gt_bboxes.shape[1])
+        predicted, boxes = pred_bboxes[pairs.images, pairs.priors], gt_bboxes[pairs.images, pairs.objects]
+        overlaps = self.iou_calculator(predicted, boxes, is_aligned=True)
+        return batch_targets(owners, pairs.at_priors(overlaps), gt_labels, gt_bboxes, self.num_classes)

@@ -1,7 +1,7 @@
 """Objects to the priors that predict them best, in class and in box. Feng et al., TOOD, arXiv:2108.07755.
 
-Shapes: B images, P priors, G objects of the image that has most, g objects of a slice, C candidates of an object, M
-pairs, K classes.
+Shapes: B images, P priors, G objects of the image that has most, g objects of a slice, M pairs, K
+classes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from torch import nn
 
 from visuite.cv.ops import bbox_overlaps
 from visuite.yolo.assign.batch import Pairs, batch_targets, inside_boxes, object_slices, scores_of_labels
+from visuite.yolo.assign.matching import Contest
 from visuite.yolo.registry import TASK_UTILS
 
 
@@ -18,9 +19,9 @@ from visuite.yolo.registry import TASK_UTILS
 class BatchTaskAlignedAssigner(nn.Module):
     """An object gets the priors of greatest `score ** alpha * overlap ** beta` among those inside it.
 
-    A prior that several objects want goes to the one that it overlaps most, be it one of them or not. Its score shall be
-    its alignment, in parts of the best alignment of the object, times the best overlap of the object. Objects are looked at a slice at a time:
-    memory is bound by a dozen matrices of 16 MiB.
+    A prior that several objects want goes to the one that it overlaps most, be it one of them or not. Its score shall
+    be its alignment, in parts of the best alignment of the object, times the best overlap of the object. Objects are
+    looked at a slice at a time: memory is bound by a dozen matrices of 16 MiB.
 
     Args:
         num_classes: K.
@@ -77,23 +78,15 @@ class BatchTaskAlignedAssigner(nn.Module):
             See `batch_targets`.
         """
         labels, num_priors = gt_labels[..., 0].long(), len(priors)
-        count = min(self.topk, num_priors)
-        candidates = [labels.new_zeros(len(labels), 0, count)]
-        usable = [labels.new_zeros(len(labels), 0, count, dtype=torch.bool)]
-        most = pred_bboxes.new_zeros(pred_bboxes.shape[:2])
-        nearest = labels.new_zeros(most.shape)
+        contest = Contest(len(labels), num_priors, labels.device)
         for part in object_slices(gt_bboxes, num_priors):
-            boxes = gt_bboxes[:, part]
+            boxes, valid = gt_bboxes[:, part], pad_bbox_flag[:, part] > 0
             overlaps = self._overlaps(boxes, pred_bboxes)
             metrics = self._alignment(scores_of_labels(pred_scores, labels[:, part]), overlaps)
-            best = (metrics * inside_boxes(priors, boxes)).topk(count, dim=-1)
-            candidates.append(best.indices)
-            usable.append((best.values > 0) & (pad_bbox_flag[:, part] > 0))
-            most_here, nearest_here = overlaps.max(dim=1)
-            nearest = torch.where(most_here > most, nearest_here + part.start, nearest)
-            most = torch.maximum(most, most_here)
-        wanted = Pairs.of(torch.cat(candidates, dim=1), torch.cat(usable, dim=1), num_priors)
-        owners = torch.where(wanted.times_wanted() > 1, nearest + 1, wanted.last_owners())
+            best = (metrics * inside_boxes(priors, boxes)).topk(min(self.topk, num_priors), dim=-1)
+            wanted = (best.values > 0) & valid
+            contest.update(best.indices, wanted, overlaps.masked_fill(~valid, -torch.inf), part.start)
+        owners = contest.owners()
         pairs = Pairs.owned(owners, gt_bboxes.shape[1])
         overlaps = self._overlaps_of(pairs, pred_bboxes, gt_bboxes)
         scores = pred_scores[pairs.images, pairs.priors, labels[pairs.images, pairs.objects]]
