@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 #: Pages whose snippets just run; those of the others are held to what they say beside the tests of their subjects.
-WHOLE = ("config", "cv", "runner")
+WHOLE = ("config", "cv", "reuse", "runner")
 SNIPPET = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
@@ -19,6 +19,7 @@ LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 @pytest.mark.parametrize("page", [p for p in PAGES if p.stem in WHOLE], ids=lambda p: p.stem)
 def test_snippets_run_one_after_the_other(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # as in a program of that folder
     names: dict[str, object] = {"__name__": f"docs_{page.stem}"}
     text = page.read_text()
     for found in SNIPPET.finditer(text):

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from visuite.engine.registry.root import ROOTS
-from visuite.engine.registry.scope import SCOPE_ALIASES, trust_package
+from visuite.engine.registry.scope import SCOPE_ALIASES, how_to_install, trust_package
 
 
 def our_module(name: str) -> str:
@@ -64,7 +64,8 @@ def _import(name: str, allow_failed: bool) -> ModuleType | None:
         module = importlib.import_module(our_module(name))
     except ImportError as error:
         if not allow_failed:
-            raise ImportError(f"custom_imports: cannot import {name!r}: {error}", name=error.name) from error
+            remedy = how_to_install(error.name)
+            raise ImportError(f"custom_imports: cannot import {name!r}: {error}{remedy}", name=error.name) from error
         warnings.warn(f"custom_imports: {name!r} is left out: {error}", UserWarning, stacklevel=3)
         return None
     trust_package(our_module(name))

@@ -55,6 +55,13 @@ def is_known_scope(scope: str) -> bool:
     return name in OWN_SCOPES or name in announced_packages("visuite.scopes")
 
 
+def how_to_install(module: str | None) -> str:
+    """Return `': pip install visuite-cls'` for a module of one of our packages (`visuite.cls.heads`), else nothing."""
+    top, _, rest = (module or "").partition(".")
+    package = rest.partition(".")[0]
+    return f": pip install visuite-{package}" if top == "visuite" and package in OWN_SCOPES else ""
+
+
 def import_scope(scope: str) -> ModuleType | None:
     """Import the package of a scope; return None for a scope that nobody announces.
 
@@ -66,7 +73,7 @@ def import_scope(scope: str) -> ModuleType | None:
     module = announced.get(name, f"visuite.{name}" if name in OWN_SCOPES else None)
     if module is None:
         return None
-    remedy = f": pip install visuite-{name}" if name in OWN_SCOPES else ""
+    remedy = how_to_install(module)
     if name in OWN_SCOPES and importlib.util.find_spec(module) is None:
         raise ModuleNotFoundError(f"scope {scope!r} needs a package that is not installed{remedy}")
     try:
