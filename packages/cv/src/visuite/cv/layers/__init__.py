@@ -27,7 +27,7 @@ from visuite.cv.layers.recompute import recompute
 from visuite.cv.layers.reparam import RepVGGBlock, add_convolutions, fold_norm, identity_kernel, switch_to_deploy
 from visuite.cv.layers.scale import LayerScale, Scale
 from visuite.cv.layers.se_layer import SELayer
-from visuite.cv.layers.spp import SPPBottleneck
+from visuite.cv.layers.spp import RangePooling, SPPBottleneck
 from visuite.cv.layers.upsample import PixelShufflePack, build_upsample_layer
 from visuite.cv.layers.window_attention import ShiftWindowMSA, WindowMSA
 
@@ -66,6 +66,7 @@ __all__ = [
     "PatchMerging",
     "PixelShufflePack",
     "QuickGELU",
+    "RangePooling",
     "RepVGGBlock",
     "SELayer",
     "SPPBottleneck",

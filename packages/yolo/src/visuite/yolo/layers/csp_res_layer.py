@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.cv.layers import ConvModule
+from visuite.cv.layers import ConvModule, SPPBottleneck
 from visuite.yolo.layers.rep_blocks import RepVGGBlock, build_block
-from visuite.yolo.layers.spp import SPPFBottleneck
 from visuite.yolo.registry import MODELS
 
 Cfg = Mapping[str, Any]
@@ -127,10 +126,11 @@ class CSPResLayer(nn.Module):
             in_channels = middle
         self.conv1 = ConvModule(in_channels, half, 1, **cfgs)
         self.conv2 = ConvModule(in_channels, half, 1, **cfgs)
-        blocks = OrderedDict((str(index), build_block(block_cfg, half, half, **cfgs)) for index in range(num_block))
+        blocks = [(str(index), build_block(block_cfg, half, half, **cfgs)) for index in range(num_block)]
         if use_spp:
-            blocks = _with_pooling(blocks, half, cfgs)
-        self.blocks = nn.Sequential(blocks)
+            pooling = SPPBottleneck(half, half, use_conv_first=False, **cfgs)
+            blocks.insert((num_block + 1) // 2, ("spp", pooling))
+        self.blocks = nn.Sequential(OrderedDict(blocks))
         self.conv3 = ConvModule(2 * half, out_channels, 1, **cfgs)
         if attention_cfg is not None:
             self.attn = MODELS.build({**attention_cfg, "channels": 2 * half})
@@ -141,11 +141,3 @@ class CSPResLayer(nn.Module):
             x = self.conv_down(x)
         out = torch.cat((self.conv1(x), self.blocks(self.conv2(x))), dim=1)
         return self.conv3(self.attn(out) if hasattr(self, "attn") else out)
-
-
-def _with_pooling(blocks: Mapping[str, nn.Module], channels: int, cfgs: Mapping[str, Any]) -> OrderedDict[str, nn.Module]:
-    """Return the blocks with `spp` behind the one in the middle."""
-    spp = SPPFBottleneck(channels, channels, kernel_sizes=[5, 9, 13], use_conv_first=False, **cfgs)
-    items = list(blocks.items())
-    items.insert((len(items) + 1) // 2, ("spp", spp))
-    return OrderedDict(items)

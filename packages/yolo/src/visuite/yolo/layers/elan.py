@@ -23,10 +23,10 @@ _SILU: Cfg = {"type": "SiLU", "inplace": True}
 
 def links(x: torch.Tensor, layers: Iterable[nn.Module]) -> list[torch.Tensor]:
     """Return what each layer makes of what the one before made, the last first."""
-    maps: list[torch.Tensor] = []
+    maps = [x]
     for layer in layers:
-        maps.insert(0, layer(maps[0] if maps else x))
-    return maps
+        maps.append(layer(maps[-1]))
+    return maps[:0:-1]
 
 
 @MODELS.register_module()
