@@ -1,6 +1,20 @@
 """The YOLO family, written from the papers."""
 
-from visuite.yolo import assign, backbones, batch_augments, boxes, heads, hooks, layers, losses, necks, optim, registry
+from visuite.yolo import (
+    assign,
+    backbones,
+    batch_augments,
+    boxes,
+    datasets,
+    heads,
+    hooks,
+    layers,
+    losses,
+    necks,
+    optim,
+    registry,
+    transforms,
+)
 from visuite.yolo.detector import YOLODetector
 from visuite.yolo.preprocessor import PPYOLOEDetDataPreprocessor, YOLOv5DetDataPreprocessor
 from visuite.yolo.version import __version__
@@ -14,6 +28,7 @@ __all__ = [
     "backbones",
     "batch_augments",
     "boxes",
+    "datasets",
     "heads",
     "hooks",
     "layers",
@@ -21,4 +36,5 @@ __all__ = [
     "necks",
     "optim",
     "registry",
+    "transforms",
 ]

@@ -1,5 +1,6 @@
 """Functions on images: arrays (H, W, C) or (H, W), colours in BGR order."""
 
+from visuite.cv.image.cache import DiskImageCache, ImageCache, MemoryImageCache
 from visuite.cv.image.colour import (
     bgr2gray,
     bgr2hls,
@@ -39,12 +40,17 @@ from visuite.cv.image.geometry import (
     scale_size,
     to_planes,
 )
-from visuite.cv.image.io import ImageError, imfrombytes, imread, imwrite, read_class_map
+from visuite.cv.image.io import ImageError, image_size, imfrombytes, imread, imwrite, read_class_map
 from visuite.cv.image.photometric import imdenormalize, imnormalize
+from visuite.cv.image.video import VideoReader, frames2video
 from visuite.cv.image.warp import cutout, imrotate, imshear, imtranslate, imwarp
 
 __all__ = [
+    "DiskImageCache",
+    "ImageCache",
     "ImageError",
+    "MemoryImageCache",
+    "VideoReader",
     "adjust_brightness",
     "adjust_color",
     "adjust_contrast",
@@ -57,11 +63,13 @@ __all__ = [
     "bgr2rgb",
     "cutout",
     "fitting_size",
+    "frames2video",
     "gaussian_blur",
     "gray2bgr",
     "gray2rgb",
     "hls2bgr",
     "hsv2bgr",
+    "image_size",
     "imcrop",
     "imdenormalize",
     "imequalize",

@@ -15,6 +15,7 @@ import numpy as np
 
 from visuite.cv.image.integrity import truncation
 from visuite.engine.fileio import get, put
+from visuite.engine.fileio.location import locate
 from visuite.engine.utils.text import did_you_mean
 
 #: What the flags mean: (channels wanted: 3, 1 or None for those of the file; whether EXIF turns the image).
@@ -25,6 +26,8 @@ _FLAGS: dict[str, tuple[int | None, bool]] = {
     "color_ignore_orientation": (3, False),
     "grayscale_ignore_orientation": (1, False),
 }
+#: Where EXIF tells how an image is to be turned, and which values exchange width and height.
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
 _NPY = b"\x93NUMPY"
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CV2_CHANNELS = {3: cv2.IMREAD_COLOR, 1: cv2.IMREAD_GRAYSCALE}
@@ -102,6 +105,26 @@ def imfrombytes(
     if channel_order.lower() == "rgb" and image.ndim == 3 and image.shape[2] in (3, 4):
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     return image
+
+
+def image_size(path: str | Path, *, backend_args: dict[str, Any] | None = None) -> tuple[int, int]:
+    """Return the size (h, w) of an image, turned as its EXIF header says; of a local picture, from its header alone.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImageError: the file is no image.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    place = locate(path, backend_args)
+    if isinstance(place, str):
+        try:
+            with Image.open(place) as opened:
+                turned = opened.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+                return opened.size if turned else opened.size[::-1]
+        except UnidentifiedImageError:
+            pass  # one of those that Pillow does not know
+    return imread(path, backend_args=backend_args).shape[:2]
 
 
 def read_class_map(

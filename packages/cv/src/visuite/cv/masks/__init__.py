@@ -4,6 +4,7 @@ from visuite.cv.masks.base import InstanceMasks
 from visuite.cv.masks.bitmap import BitmapMasks
 from visuite.cv.masks.polygon import PolygonMasks
 from visuite.cv.masks.rle import decode_rle, encode_rle, is_rle, polygons_to_bitmap
+from visuite.cv.masks.visible import joined_polygons, visible_boxes
 
 __all__ = [
     "BitmapMasks",
@@ -12,5 +13,7 @@ __all__ = [
     "decode_rle",
     "encode_rle",
     "is_rle",
+    "joined_polygons",
     "polygons_to_bitmap",
+    "visible_boxes",
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from visuite.cv.image import ImageError, imread
+from visuite.cv.image import ImageCache, ImageError, imread
 from visuite.engine.dataset.transform_base import BaseTransform
 from visuite.engine.registry import TRANSFORMS
 
@@ -14,6 +14,8 @@ from visuite.engine.registry import TRANSFORMS
 @TRANSFORMS.register_module()
 class LoadImageFromFile(BaseTransform):
     """Read the image at `img_path`; set `img`, `img_shape` and `ori_shape` (h, w).
+
+    Where a data set puts an `ImageCache` to `image_cache`, images are read through it.
 
     Args:
         to_float32: Make the pixels float32 instead of uint8.
@@ -48,9 +50,7 @@ class LoadImageFromFile(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
         """Read the file."""
         try:
-            img = imread(
-                results["img_path"], self.color_type, backend=self.imdecode_backend, backend_args=self.backend_args
-            )
+            img = self._read(results["img_path"], results.get("image_cache"))
         except (ImageError, FileNotFoundError):
             if self.ignore_empty:
                 return None
@@ -58,6 +58,12 @@ class LoadImageFromFile(BaseTransform):
         results["img"] = img.astype(np.float32) if self.to_float32 else img
         results["img_shape"] = results["ori_shape"] = img.shape[:2]
         return results
+
+    def _read(self, path: str, cache: ImageCache | None) -> np.ndarray:
+        def decode() -> np.ndarray:
+            return imread(path, self.color_type, backend=self.imdecode_backend, backend_args=self.backend_args)
+
+        return decode() if cache is None else cache.read(path, (self.color_type, self.imdecode_backend), decode)
 
 
 @TRANSFORMS.register_module()

@@ -9,6 +9,7 @@ from visuite.det.datasets.coco import (
     ManyClassesDataset,
     Objects365V2Dataset,
 )
+from visuite.det.datasets.crowdhuman import CrowdHumanDataset
 from visuite.det.datasets.panoptic import CocoPanopticDataset
 from visuite.det.datasets.samplers import (
     AspectRatioBatchSampler,
@@ -25,6 +26,7 @@ __all__ = [
     "ClassAwareSampler",
     "CocoDataset",
     "CocoPanopticDataset",
+    "CrowdHumanDataset",
     "DeepFashionDataset",
     "GroupMultiSourceSampler",
     "LVISDataset",

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from visuite.cv.image import imread
+from visuite.cv.image import image_size
 from visuite.det.datasets.base import BaseDetDataset, missing_files
 from visuite.det.datasets.names import VOC_CLASSES
 from visuite.det.registry import DATASETS
@@ -102,7 +102,7 @@ class XMLDataset(BaseDetDataset):
         """Return an image's width and height, from the image itself where its annotation does not tell."""
         width, height = (int(float(root.findtext(f"size/{key}") or 0)) for key in ("width", "height"))
         if not (width and height):
-            height, width = imread(img_path, backend_args=self.backend_args).shape[:2]
+            height, width = image_size(img_path, backend_args=self.backend_args)
         return width, height
 
     def _instance(self, one: ET.Element) -> dict[str, Any] | None:

@@ -21,11 +21,12 @@ class FilterAnnotations(BaseTransform):
         min_gt_mask_area: Masks have at least this area, in pixels.
         by_box: Look at the boxes.
         by_mask: Look at the masks.
+        by_keypoints: Objects have at least one visible keypoint.
         keep_empty: Drop the image when no object is left (the name says the opposite, but configs mean this); with
             False it stays, without objects. An image that had none before stays anyhow.
 
     Raises:
-        ValueError: neither `by_box` nor `by_mask`.
+        ValueError: none of `by_box`, `by_mask` and `by_keypoints`.
     """
 
     def __init__(
@@ -35,14 +36,16 @@ class FilterAnnotations(BaseTransform):
         *,
         by_box: bool = True,
         by_mask: bool = False,
+        by_keypoints: bool = False,
         keep_empty: bool = True,
     ) -> None:
-        if not by_box and not by_mask:
-            raise ValueError("FilterAnnotations looks at boxes (by_box), at masks (by_mask), or at both")
+        if not (by_box or by_mask or by_keypoints):
+            raise ValueError("FilterAnnotations looks at boxes (by_box), masks (by_mask) or keypoints (by_keypoints)")
         self.min_gt_bbox_wh = tuple(min_gt_bbox_wh)
         self.min_gt_mask_area = min_gt_mask_area
         self.by_box = by_box
         self.by_mask = by_mask
+        self.by_keypoints = by_keypoints
         self.keep_empty = keep_empty
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
@@ -55,6 +58,8 @@ class FilterAnnotations(BaseTransform):
             keep &= (boxes[:, 2:] - boxes[:, :2] > self.min_gt_bbox_wh).all(axis=1)
         if self.by_mask:
             keep &= results["gt_masks"].areas >= self.min_gt_mask_area
+        if self.by_keypoints:
+            keep &= (results["gt_keypoints"][..., 2] > 0).any(axis=1)
         if not keep.any() and self.keep_empty:
             return None
         keep_objects(results, keep)

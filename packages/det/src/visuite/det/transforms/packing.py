@@ -30,7 +30,7 @@ class PackDetInputs(BaseTransform):
     """Return `inputs` (C, H, W), a tensor, and `data_samples`, a `DetDataSample` with truth and meta information.
 
     Objects with a `gt_ignore_flags` go to `ignored_instances`, the others to `gt_instances`; `proposals` and
-    `gt_seg_map`, where there are any, to fields of their own.
+    `gt_seg_map` and `gt_panoptic_seg`, where there are any, to fields of their own.
 
     Args:
         meta_keys: What the sample knows of the image, as far as the pipeline does.
@@ -56,6 +56,8 @@ class PackDetInputs(BaseTransform):
             seg_map = torch.from_numpy(results["gt_seg_map"][None].astype(np.int64))
             known = {"ignore_index": results["ignore_index"]} if "ignore_index" in results else None
             sample.gt_sem_seg = PixelData(metainfo=known, sem_seg=seg_map)
+        if results.get("gt_panoptic_seg") is not None:
+            sample.gt_panoptic_seg = PixelData(pan_seg=torch.from_numpy(results["gt_panoptic_seg"][None]))
         packed: dict[str, Any] = {"data_samples": sample}
         if "img" in results:
             packed = {"inputs": image_to_tensor(results["img"]), **packed}

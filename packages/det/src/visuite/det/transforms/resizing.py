@@ -102,15 +102,22 @@ class FixScaleResize(BaseTransform):
         results["scale"], results["keep_ratio"] = self.scale, self.keep_ratio
         resize_sample(
             results,
-            self._size(*results["img"].shape[:2]) if self.keep_ratio else self.scale,
+            cut_size(results["img"].shape, self.scale) if self.keep_ratio else self.scale,
             interpolation=self.interpolation,
             backend=self.backend,
             clip_boxes=self.clip_object_border,
         )
         return results
 
-    def _size(self, h: int, w: int) -> tuple[int, int]:
-        """Return (w, h) in whole numbers alone, where nothing is lost to rounding."""
-        long, short = max(self.scale), min(self.scale)
-        limit, edge = (long, max(h, w)) if long * min(h, w) < short * max(h, w) else (short, min(h, w))
-        return max(w * limit // edge, 1), max(h * limit // edge, 1)
+
+def cut_size(shape: Sequence[int], scale: Sequence[int]) -> tuple[int, int]:
+    """Return the size (w, h) of an image (h, w, ...) scaled with its aspect ratio, cut down to whole pixels.
+
+    Args:
+        shape: Of the image.
+        scale: The largest allowed long and short edge, in any order, one of which is met exactly.
+    """
+    h, w = shape[:2]  # whole numbers alone, where nothing is lost to rounding
+    long, short = max(scale), min(scale)
+    limit, edge = (long, max(h, w)) if long * min(h, w) < short * max(h, w) else (short, min(h, w))
+    return max(w * limit // edge, 1), max(h * limit // edge, 1)

@@ -144,6 +144,10 @@ class BaseDataset(Dataset):
         """Return the records of `self.data_list` that count; all, unless a subclass uses `filter_cfg`."""
         return self.data_list
 
+    def order_data(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the records that were chosen in the order of the samples; as they are, unless a subclass sorts."""
+        return records
+
     def get_cat_ids(self, idx: int) -> list[int]:
         """Return the categories in sample `idx`, which class-balanced sampling needs."""
         raise NotImplementedError(f"{type(self).__name__} does not tell categories: give it a get_cat_ids(idx)")
@@ -171,6 +175,7 @@ class BaseDataset(Dataset):
             print_log(f"{type(self).__name__} keeps {len(self.data_list)} of {read} records", logger="current")
         if self._indices is not None:
             self.data_list = [self.data_list[i] for i in chosen_indices(self._indices, len(self.data_list))]
+        self.data_list = self.order_data(self.data_list)
         if self.serialize_data:
             self.data_bytes, self.data_address = serialize(self.data_list)
             self.data_list = []

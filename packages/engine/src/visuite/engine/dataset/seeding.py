@@ -68,6 +68,18 @@ def kept_generators() -> Iterator[None]:
 
 
 @contextmanager
+def derived_randomness() -> Iterator[None]:
+    """Inside the block the global generators are a stream of their own, which one draw from the current one decides.
+
+    However much is drawn in the block, what comes after it stays the same.
+    """
+    seed = mix(int(np.random.randint(2**63 - 1, dtype=np.int64)))
+    with kept_generators():
+        seed_generators(seed)
+        yield
+
+
+@contextmanager
 def sample_randomness(key: int) -> Iterator[int]:
     """Inside the block the global generators are those of one sample; yields the plain index.
 
