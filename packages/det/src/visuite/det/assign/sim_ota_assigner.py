@@ -81,14 +81,11 @@ class SimOTAAssigner:
             near |= (inside | central).any(dim=0)
         valid = near.nonzero().squeeze(1)
         priors, predicted = pred_instances.priors[valid], pred_instances.bboxes[valid]
-        scores = pred_instances.scores[valid].float()
-        absent = -torch.log1p(-scores).clamp(min=LEAST_LOG)  # what a class costs that is not the object's ...
-        present = -scores.log().clamp(min=LEAST_LOG) - absent  # ... and what is to be added for the one that is
-        absent = absent.sum(dim=1)
+        absent, present = entropies(pred_instances.scores[valid].float())
 
         def costs(chosen: torch.Tensor, part: slice) -> tuple[torch.Tensor, torch.Tensor]:
             overlaps = self.iou_calculator(boxes[part], predicted[chosen])
-            entropy = absent[chosen] + present[chosen[:, None], labels[part]].T
+            entropy = absent[chosen, 0] + present[chosen[:, None], labels[part]].T
             inside, central = self._places(priors[chosen], boxes[part])
             cost = self.cls_weight * entropy - self.iou_weight * (overlaps + EPS).log()
             return cost + FAR * ~(inside & central), overlaps
@@ -105,3 +102,11 @@ class SimOTAAssigner:
         across, down = (box_centres(boxes)[:, :, None] - priors[:, :2].T).abs().unbind(1)
         reach = self.center_radius * priors[:, 2:].T
         return points_in_boxes(priors, boxes), (across < reach[0]) & (down < reach[1])
+
+
+def entropies(scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what scores (V, C) between 0 and 1 cost where there is no object, (V, 1), and what is to be added for the
+    class of the object, (V, C): both make the cross entropy with a one-hot target.
+    """
+    absent = -torch.log1p(-scores).clamp(min=LEAST_LOG)
+    return absent.sum(dim=1, keepdim=True), -scores.log().clamp(min=LEAST_LOG) - absent

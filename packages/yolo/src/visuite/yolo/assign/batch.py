@@ -1,7 +1,7 @@
 """What assigners of a whole batch share: its priors against its objects a slice at a time, and targets from owners.
 
-Shapes: B images, P priors, G objects of the image that has most, g objects of a slice, M pairs of a prior and an
-object, K classes.
+Shapes: B images, N rows of all of them, P priors, G objects of the image that has most, g objects of a slice, C
+candidates of an object, M pairs of a prior and an object, K classes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,18 @@ import torch.nn.functional as F
 
 from visuite.det.assign.pairs import best_pairs
 from visuite.det.assign.sweep import object_chunks
+
+
+def padded(image: torch.Tensor, values: torch.Tensor, images: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn rows (N, D) of images (N,), in their order, into (B, G, D), 0 where there is none, and (B, G) where there is
+    one.
+    """
+    counts = torch.bincount(image, minlength=images)
+    place = torch.arange(len(image), device=image.device) - (counts.cumsum(0) - counts)[image]
+    most = int(counts.max()) if len(image) else 0
+    filled = values.new_zeros(images, most, values.shape[1])
+    filled[image, place] = values
+    return filled, torch.arange(most, device=image.device) < counts[:, None]
 
 
 def object_slices(gt_bboxes: torch.Tensor, num_priors: int) -> Iterator[slice]:

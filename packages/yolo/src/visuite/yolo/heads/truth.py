@@ -14,6 +14,7 @@ import torch
 
 from visuite.det.structures import DetDataSample, unpack_gt_instances
 from visuite.engine.structures import InstanceData
+from visuite.yolo.assign.batch import padded
 
 #: A list of samples, or what `yolov5_collate` makes of it: `bboxes_labels` (N, 6) and `img_metas`.
 Samples = Sequence[DetDataSample] | Mapping[str, Any]
@@ -39,6 +40,12 @@ class BatchTruth:
     ignored: torch.Tensor
     metas: Sequence[Mapping[str, Any]]
 
+    @property
+    def instances(self) -> list[InstanceData]:
+        """The objects of each image by themselves, as `visuite.det` takes them."""
+        each = zip(self.boxes, self.labels, self.valid, strict=True)
+        return [InstanceData(bboxes=boxes[valid], labels=labels[valid]) for boxes, labels, valid in each]
+
 
 def box_rows(boxes_of_images: Sequence[InstanceData], device: torch.device) -> torch.Tensor:
     """Return image and box of each instance of each image, one after the other: (N, 5)."""
@@ -47,18 +54,6 @@ def box_rows(boxes_of_images: Sequence[InstanceData], device: torch.device) -> t
         boxes = torch.as_tensor(one.bboxes, dtype=torch.float32, device=device)
         rows.append(torch.cat([boxes.new_full((len(boxes), 1), index), boxes], dim=1))
     return torch.cat(rows)
-
-
-def padded(image: torch.Tensor, values: torch.Tensor, images: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn rows (N, D) of images (N,), in their order, into (B, G, D), 0 where there is none, and (B, G) where there is
-    one.
-    """
-    counts = torch.bincount(image, minlength=images)
-    place = torch.arange(len(image), device=image.device) - (counts.cumsum(0) - counts)[image]
-    most = int(counts.max()) if len(image) else 0
-    filled = values.new_zeros(images, most, values.shape[1])
-    filled[image, place] = values
-    return filled, torch.arange(most, device=image.device) < counts[:, None]
 
 
 def batch_truth(samples: Samples, device: torch.device) -> BatchTruth:
