@@ -2,14 +2,15 @@
 
 from visuite.cv.masks.base import InstanceMasks
 from visuite.cv.masks.bitmap import BitmapMasks
+from visuite.cv.masks.outline import bitmap_to_polygons, joined_polygons, visible_boxes
 from visuite.cv.masks.polygon import PolygonMasks
 from visuite.cv.masks.rle import decode_rle, encode_rle, is_rle, polygons_to_bitmap
-from visuite.cv.masks.visible import joined_polygons, visible_boxes
 
 __all__ = [
     "BitmapMasks",
     "InstanceMasks",
     "PolygonMasks",
+    "bitmap_to_polygons",
     "decode_rle",
     "encode_rle",
     "is_rle",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from visuite.cv.masks import PolygonMasks, joined_polygons
+from visuite.cv.masks import PolygonMasks, bitmap_to_polygons, decode_rle, is_rle, joined_polygons
 from visuite.cv.transforms import LoadAnnotations as LoadAllAnnotations
 from visuite.cv.transforms import keep_objects
 from visuite.engine.dataset.transform_base import BaseTransform
@@ -20,7 +20,7 @@ class LoadAnnotations(BaseTransform):
 
     Args:
         mask2bbox: Make boxes of the masks, instead of taking those of the annotations.
-        poly2mask: Draw polygons into bitmaps; else run lengths cannot be read, and their objects are left out.
+        poly2mask: Draw polygons into bitmaps; else run lengths become polygons, so that no object is lost.
         merge_polygons: Join the polygons of an object to one.
         **kwargs: As of that transform: `with_bbox`, `with_mask`, ...
 
@@ -40,6 +40,8 @@ class LoadAnnotations(BaseTransform):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Read the annotations of what is not ignored."""
         learned = [one for one in results["instances"] if not one.get("ignore_flag")]
+        if self.load.with_mask and not self.load.poly2mask:
+            learned = [_with_polygons(one) for one in learned]
         found = self.load.transform({**results, "instances": learned})
         results.update({key: value for key, value in found.items() if key != "instances"})
         if results.get("gt_ignore_flags") is not None and results["gt_ignore_flags"].any():
@@ -51,3 +53,9 @@ class LoadAnnotations(BaseTransform):
         if self.mask2bbox:
             results["gt_bboxes"] = masks.get_bboxes().numpy()
         return results
+
+
+def _with_polygons(instance: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with polygons for the run lengths that its mask may be."""
+    mask = instance.get("mask")
+    return {**instance, "mask": bitmap_to_polygons(decode_rle(mask))} if is_rle(mask) else instance

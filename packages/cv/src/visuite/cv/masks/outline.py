@@ -1,4 +1,4 @@
-"""What of polygons can be seen in an image: exactly, from their edges.
+"""Polygons out of others, and out of bitmaps; and what of them can be seen in an image, exactly.
 
 Shapes: N masks, each of one or several polygons; P polygons, E edges of them all; H rows, W columns.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 #: Corners of one image that lie nearer than this are the same corner, in parts of a pixel.
@@ -70,6 +71,25 @@ def joined_polygons(polygons: Sequence[np.ndarray]) -> np.ndarray:
         around = np.roll(points, -enter, axis=0)
         joined = np.concatenate([joined[: leave + 1], around, around[:1], joined[leave:]])
     return joined.reshape(-1)
+
+
+def bitmap_to_polygons(bitmap: np.ndarray) -> list[np.ndarray]:
+    """Return a bitmap (H, W) as polygons x1, y1, x2, y2, ..., one for each piece, a quarter of a pixel within its edge.
+
+    Holes are joined to what is around them as `joined_polygons` does.
+    """
+    rows, columns = (np.flatnonzero(bitmap.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return []
+    corner = np.array([columns[0], rows[0]])
+    piece = bitmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+    # Contours run through the middles of pixels: of halves of pixels, these are near the edges.
+    halves = np.kron(piece, np.ones((2, 2), np.uint8))
+    contours, family = cv2.findContours(halves, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    points = [(contour.reshape(-1, 2) + 0.5) / 2 + corner for contour in contours]
+    parents = family[0, :, 3]
+    around = [number for number in np.flatnonzero(parents < 0) if len(points[number]) > 2]
+    return [joined_polygons([points[i], *(points[j] for j in np.flatnonzero(parents == i))]) for i in around]
 
 
 def _clipped(starts: np.ndarray, ends: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
