@@ -124,6 +124,20 @@ def test_masks_keep_their_share_of_the_size(hub: MessageHub) -> None:
     assert resized[0].gt_instances.masks.to_ndarray().shape == (2, 64, 64)
 
 
+def test_keypoints_move_with_their_boxes(hub: MessageHub) -> None:
+    points = torch.tensor([[[4.0, 8.0, 2.0]], [[0.0, 30.0, 1.0]], [[1.0, 3.0, 0.0]]])
+    sizes = [(32, 40), (20, 30), (48, 24)]
+    augment = PPYOLOEBatchRandomResize((96, 96))
+    images = [torch.zeros(3, *size) for size in sizes]
+    _, samples = augment(images, {**collated(*sizes), "keypoints": points})
+    want = [[4 * 96 / 40, 8 * 96 / 32, 2.0], [0.0, 30 * 96 / 48, 1.0], [1 * 96 / 40, 3 * 96 / 32, 0.0]]
+    torch.testing.assert_close(samples["keypoints"], torch.tensor(want)[:, None])
+    one = listed(*sizes)[2:]
+    one[0].gt_instances = InstanceData(bboxes=ROWS[1:2, 2:], keypoints=points[1:2])
+    _, resized = augment(images[2:], one)
+    torch.testing.assert_close(resized[0].gt_instances.keypoints, torch.tensor([[want[1]]]))
+
+
 # ---------------------------------------------------------------------- PP-YOLOE
 
 SIZES = [(32, 40), (20, 30), (48, 24)]

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -216,9 +217,13 @@ def resize_sample(sample: DetDataSample, before: tuple[int, int], size: tuple[in
         objects = sample.get(name)
         if objects is None:
             continue
+        scale = [size[1] / before[1], size[0] / before[0]]
         if "bboxes" in objects:
             boxes = box_tensor(objects.bboxes)
-            objects.bboxes = boxes * boxes.new_tensor([size[1] / before[1], size[0] / before[0]] * 2)
+            objects.bboxes = boxes * boxes.new_tensor(scale * 2)
+        if "keypoints" in objects:
+            points = objects.keypoints
+            objects.keypoints = torch.cat([points[..., :2] * points.new_tensor(scale), points[..., 2:]], dim=-1)
         if "masks" in objects:
             masks = objects.masks
             objects.masks = masks.resize(_scaled((masks.height, masks.width), before, size))

@@ -129,16 +129,19 @@ def resize_samples(samples: Samples, before: Sequence[Size], after: Sequence[Siz
             resize_sample(sample, old, new)
         return samples
     rows = samples["bboxes_labels"]
-    scales = [[new[1] / old[1], new[0] / old[0]] * 2 for old, new in zip(before, after, strict=True)]
-    boxes = rows[:, 2:] * rows.new_tensor(scales).reshape(-1, 4)[rows[:, 0].long()]
+    scales = rows.new_tensor([[new[1] / old[1], new[0] / old[0]] for old, new in zip(before, after, strict=True)])
+    mine = scales.reshape(-1, 2)[rows[:, 0].long()]  # along x and y, of each object
     metas = samples.get("img_metas", ())
     done = {
         **samples,
-        "bboxes_labels": torch.cat([rows[:, :2], boxes], dim=1),
+        "bboxes_labels": torch.cat([rows[:, :2], rows[:, 2:] * mine.repeat(1, 2)], dim=1),
         "img_metas": [{**meta, **resized_meta(meta, *one)} for meta, *one in zip(metas, before, after, strict=False)],
     }
-    if isinstance(samples.get("masks"), Tensor):
+    if "masks" in samples:
         done["masks"] = resize_masks(samples["masks"], before, after)
+    if "keypoints" in samples:
+        points = samples["keypoints"]
+        done["keypoints"] = torch.cat([points[..., :2] * mine[:, None], points[..., 2:]], dim=-1)
     return done
 
 
