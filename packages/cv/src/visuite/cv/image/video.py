@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import numpy as np
 
 from visuite.cv.image.io import imread, imwrite
 from visuite.engine.fileio import copyfile_from_local, join_path, list_dir_or_file
-from visuite.engine.infer.video import announced_frames, open_video, unreadable, warn_of_missing
+from visuite.engine.fileio.video import announced_frames, open_video, unreadable, warn_of_missing
 from visuite.engine.utils import track_iter_progress
 
 #: How many frames are rather decoded than jumped over: a jump begins at a key frame, and these are far apart.
@@ -257,8 +258,8 @@ def frames2video(
 def _end_of(frame_dir: str, template: str, start: int) -> int:
     """Return the number behind the last file."""
     names = set(list_dir_or_file(frame_dir, list_dir=False))
-    found = [number for number in range(start, start + len(names)) if template.format(number) in names]
-    return found[-1] + 1 if found else start
+    numbers = {int(digits) for name in names for digits in re.findall(r"\d+", name)}
+    return max((number + 1 for number in numbers if template.format(number) in names), default=start)
 
 
 def _progress(steps: Any, show: bool) -> Iterator[Any]:

@@ -18,7 +18,7 @@ import torch
 
 from visuite.engine.fileio import is_url, isdir, join_path, list_dir_or_file
 from visuite.engine.fileio.location import BackendArgs, Remote, locate
-from visuite.engine.infer.video import VIDEO_SUFFIXES, iter_frames
+from visuite.engine.fileio.video import VIDEO_SUFFIXES, iter_frames
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif", ".jp2", ".avif")
 _WEB = ("http", "https")  # lists no folders, and writes questions with a `?`
