@@ -7,8 +7,10 @@ places that belong to objects.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,22 +20,157 @@ from torch import nn
 from visuite.cv.layers import ConvModule, DepthwiseSeparableConvModule
 from visuite.det.boxes import bbox2yolox, yolox2bbox
 from visuite.det.heads.anchor_head import PSEUDO_SAMPLER
-from visuite.det.heads.anchor_targets import anchor_targets
+from visuite.det.heads.anchor_targets import AnchorTargets, anchor_targets
 from visuite.det.heads.dense import Cfg, DenseHead, DenseOutputs, Features, Meta
 from visuite.det.heads.levels import Maps, flatten_levels, map_sizes, mean_over_ranks
 from visuite.det.heads.towers import prior_bias
 from visuite.det.registry import MODELS, TASK_UTILS
+from visuite.engine.model import BaseModule
 from visuite.engine.structures import InstanceData
 
 SUMMED_BCE: Cfg = {"type": "CrossEntropyLoss", "use_sigmoid": True, "reduction": "sum", "loss_weight": 1.0}
 
 
-@MODELS.register_module()
-class YOLOXHead(DenseHead):
-    """Two stacks of convolutions for each level.
+class YOLOXLayers(BaseModule):
+    """The layers of a head, by themselves or as a part of it: two stacks of convolutions for each level.
 
     Names of parameters: multi_level_cls_convs.l.i.conv, multi_level_reg_convs.l.i.conv, multi_level_conv_cls.l,
     multi_level_conv_reg.l, multi_level_conv_obj.l.
+    """
+
+    num_classes: int
+
+    def make_layers(
+        self,
+        depth: int,
+        *,
+        widths: Sequence[tuple[int, int]],
+        style: Cfg,
+        conv_cfg: Cfg | None = None,
+        use_depthwise: bool = False,
+        dcn_on_last_conv: bool = False,
+    ) -> None:
+        """Make the layers; `num_classes` is known by then.
+
+        Args:
+            depth: Convolutions in each stack.
+            widths: C and F of each level.
+            style: `norm_cfg`, `act_cfg` and `bias` of the convolutions.
+            conv_cfg: Their config.
+            use_depthwise: They are depthwise separable.
+            dcn_on_last_conv: The last one of each stack is deformable.
+        """
+
+        def stack(before: int, channels: int) -> nn.Sequential:
+            kind = DepthwiseSeparableConvModule if use_depthwise else ConvModule
+            configs = [conv_cfg] * depth
+            if dcn_on_last_conv and depth:
+                configs[-1] = {"type": "DCNv2"}
+            edges = itertools.pairwise([before, *[channels] * depth])
+            return nn.Sequential(
+                *(kind(*edge, 3, padding=1, conv_cfg=cfg, **style) for edge, cfg in zip(edges, configs, strict=True))
+            )
+
+        def last(out_channels: int) -> nn.ModuleList:
+            return nn.ModuleList(nn.Conv2d(channels, out_channels, 1) for _, channels in widths)
+
+        self.multi_level_cls_convs = nn.ModuleList(stack(*pair) for pair in widths)
+        self.multi_level_reg_convs = nn.ModuleList(stack(*pair) for pair in widths)
+        self.multi_level_conv_cls = last(self.num_classes)
+        self.multi_level_conv_reg = last(4)
+        self.multi_level_conv_obj = last(1)
+
+    def init_weights(self) -> None:
+        """Initialise the weights, with objects and classes rare at the start."""
+        super().init_weights()
+        for layers in (self.multi_level_conv_cls, self.multi_level_conv_obj):
+            for conv in layers:
+                nn.init.constant_(conv.bias, prior_bias(0.01))  # type: ignore[arg-type]
+
+    def forward(self, feats: Features) -> tuple[list[torch.Tensor], ...]:
+        """Turn features (B, C, H_l, W_l) into classes (B, K, ...), boxes (B, 4, ...) and objectness (B, 1, ...)."""
+        scores, boxes, objects = [], [], []
+        for level, x in enumerate(feats):
+            cls_feat, reg_feat = self.multi_level_cls_convs[level](x), self.multi_level_reg_convs[level](x)
+            scores.append(self.multi_level_conv_cls[level](cls_feat))
+            boxes.append(self.multi_level_conv_reg[level](reg_feat))
+            objects.append(self.multi_level_conv_obj[level](reg_feat))
+        return scores, boxes, objects
+
+
+@dataclass(frozen=True)
+class YOLOXRows:
+    """What a batch of maps says.
+
+    Attributes:
+        priors: (P, 4), x, y and the stride twice.
+        scores: Logits (B, P, K).
+        boxes: (B, P, 4) in pixels.
+        objects: Logits (B, P).
+    """
+
+    priors: torch.Tensor
+    scores: torch.Tensor
+    boxes: torch.Tensor
+    objects: torch.Tensor
+
+
+def simota_targets(
+    rows: YOLOXRows,
+    batch_gt_instances: Sequence[InstanceData],
+    batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
+    *,
+    assigner: Any,
+    sampler: Any,
+) -> AnchorTargets:
+    """Give each object of each image the places that suit it best, by what is predicted there now.
+
+    Args:
+        rows: The predictions; the assigner sees the middle of each place.
+        batch_gt_instances: Objects of each image.
+        batch_gt_instances_ignore: Regions that do not count.
+        assigner: SimOTA.
+        sampler: Of what it finds.
+    """
+    priors, objects = rows.priors, rows.objects.detach()
+    chances = (rows.scores.detach().sigmoid() * objects.sigmoid()[..., None]).sqrt()
+    return anchor_targets(
+        torch.cat([priors[:, :2] + priors[:, 2:] * 0.5, priors[:, 2:]], dim=1),
+        torch.ones_like(objects, dtype=torch.bool),
+        batch_gt_instances,
+        batch_gt_instances_ignore,
+        assign=assigner.assign,
+        sample=sampler.sample,
+        encode=None,
+        num_classes=chances.shape[-1],
+        fields={"bboxes": rows.boxes.detach(), "scores": chances},
+    )
+
+
+def yolox_losses(
+    rows: YOLOXRows, targets: AnchorTargets, *, loss_cls: nn.Module, loss_bbox: nn.Module, loss_obj: nn.Module
+) -> dict[str, torch.Tensor]:
+    """Return `loss_cls`, `loss_bbox` and `loss_obj`: sums, still to be divided by the number of positive places.
+
+    Args:
+        rows: The predictions.
+        targets: What each place is to say.
+        loss_cls: Reduction `sum`, as the others; a class is learned as far as the box there overlaps the object.
+        loss_bbox: Over boxes.
+        loss_obj: Over all places.
+    """
+    positive = targets.positive
+    classes = F.one_hot(targets.labels[positive], rows.scores.shape[-1]) * targets.overlaps[:, None]
+    return {
+        "loss_cls": loss_cls(rows.scores[positive], classes),
+        "loss_bbox": loss_bbox(rows.boxes[positive], targets.boxes),
+        "loss_obj": loss_obj(rows.objects.reshape(-1, 1), positive.reshape(-1, 1).to(rows.objects)),
+    }
+
+
+@MODELS.register_module()
+class YOLOXHead(YOLOXLayers, DenseHead):
+    """The layers, what they learn, and how they are read. Names of parameters: see `YOLOXLayers`.
 
     Args:
         num_classes: K.
@@ -97,40 +234,14 @@ class YOLOXHead(DenseHead):
             self.assigner = TASK_UTILS.build(self.train_cfg["assigner"])
             self.sampler = TASK_UTILS.build(self.train_cfg.get("sampler") or PSEUDO_SAMPLER)
 
-        def stack() -> nn.Sequential:
-            kind = DepthwiseSeparableConvModule if use_depthwise else ConvModule
-            layers = []
-            for index in range(stacked_convs):
-                last = dcn_on_last_conv and index == stacked_convs - 1
-                conv = {"type": "DCNv2"} if last else conv_cfg
-                style: dict[str, Any] = {"conv_cfg": conv, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
-                before = in_channels if index == 0 else feat_channels
-                layers.append(kind(before, feat_channels, 3, padding=1, bias=conv_bias, **style))
-            return nn.Sequential(*layers)
-
-        levels = range(len(strides))
-        self.multi_level_cls_convs = nn.ModuleList(stack() for _ in levels)
-        self.multi_level_reg_convs = nn.ModuleList(stack() for _ in levels)
-        self.multi_level_conv_cls = nn.ModuleList(nn.Conv2d(feat_channels, num_classes, 1) for _ in levels)
-        self.multi_level_conv_reg = nn.ModuleList(nn.Conv2d(feat_channels, 4, 1) for _ in levels)
-        self.multi_level_conv_obj = nn.ModuleList(nn.Conv2d(feat_channels, 1, 1) for _ in levels)
-
-    def init_weights(self) -> None:
-        """Initialise the weights, with objects and classes rare at the start."""
-        super().init_weights()
-        for layers in (self.multi_level_conv_cls, self.multi_level_conv_obj):
-            for conv in layers:
-                nn.init.constant_(conv.bias, prior_bias(0.01))  # type: ignore[arg-type]
-
-    def forward(self, feats: Features) -> tuple[list[torch.Tensor], ...]:
-        """Turn features (B, C, H_l, W_l) into classes (B, K, ...), boxes (B, 4, ...) and objectness (B, 1, ...)."""
-        scores, boxes, objects = [], [], []
-        for level, x in enumerate(feats):
-            cls_feat, reg_feat = self.multi_level_cls_convs[level](x), self.multi_level_reg_convs[level](x)
-            scores.append(self.multi_level_conv_cls[level](cls_feat))
-            boxes.append(self.multi_level_conv_reg[level](reg_feat))
-            objects.append(self.multi_level_conv_obj[level](reg_feat))
-        return scores, boxes, objects
+        self.make_layers(
+            stacked_convs,
+            widths=[(in_channels, feat_channels)] * len(strides),
+            style={"bias": conv_bias, "norm_cfg": norm_cfg, "act_cfg": act_cfg},
+            conv_cfg=conv_cfg,
+            use_depthwise=use_depthwise,
+            dcn_on_last_conv=dcn_on_last_conv,
+        )
 
     def loss_by_feat(
         self,
@@ -143,37 +254,23 @@ class YOLOXHead(DenseHead):
         batch_gt_instances_ignore: Sequence[InstanceData] | None = None,
     ) -> dict[str, torch.Tensor]:
         """Return `loss_cls`, `loss_bbox`, `loss_obj` and, while `use_l1` is set, `loss_l1`."""
-        scores, written = flatten_levels(cls_scores, self.num_classes), flatten_levels(bbox_preds, 4)
-        objects = flatten_levels(objectnesses, 1).squeeze(-1)
-        priors = self._priors(cls_scores)
-        boxes = self.decode_boxes(priors, written)
-        middle = torch.cat([priors[:, :2] + priors[:, 2:] * 0.5, priors[:, 2:]], dim=1)
-        targets = anchor_targets(
-            middle,
-            torch.ones_like(objects, dtype=torch.bool),
-            batch_gt_instances,
-            batch_gt_instances_ignore,
-            assign=self.assigner.assign,
-            sample=self.sampler.sample,
-            encode=None,
-            num_classes=self.num_classes,
-            fields={
-                "bboxes": boxes.detach(),
-                "scores": (scores.detach().sigmoid() * objects.detach().sigmoid()[..., None]).sqrt(),
-            },
+        priors, written = self._priors(cls_scores), flatten_levels(bbox_preds, 4)
+        rows = YOLOXRows(
+            priors,
+            flatten_levels(cls_scores, self.num_classes),
+            self.decode_boxes(priors, written),
+            flatten_levels(objectnesses, 1).squeeze(-1),
         )
-        positive = targets.positive
-        classes = F.one_hot(targets.labels[positive], self.num_classes) * targets.overlaps[:, None]
-        count = mean_over_ranks(positive.sum(), like=scores)
-        losses = {
-            "loss_cls": self.loss_cls(scores[positive], classes) / count,
-            "loss_bbox": self.loss_bbox(boxes[positive], targets.boxes) / count,
-            "loss_obj": self.loss_obj(objects.reshape(-1, 1), positive.reshape(-1, 1).to(objects)) / count,
-        }
+        targets = simota_targets(
+            rows, batch_gt_instances, batch_gt_instances_ignore, assigner=self.assigner, sampler=self.sampler
+        )
+        losses = yolox_losses(rows, targets, loss_cls=self.loss_cls, loss_bbox=self.loss_bbox, loss_obj=self.loss_obj)
         if self.use_l1:
-            at = priors.expand(len(scores), -1, -1)[positive]
-            losses["loss_l1"] = self.loss_l1(written[positive], bbox2yolox(at[:, :2], targets.boxes, at[:, 2:])) / count
-        return losses
+            at = priors.expand(len(written), -1, -1)[targets.positive]
+            codes = bbox2yolox(at[:, :2], targets.boxes, at[:, 2:])
+            losses["loss_l1"] = self.loss_l1(written[targets.positive], codes)
+        count = mean_over_ranks(targets.positive.sum(), like=written)
+        return {name: loss / count for name, loss in losses.items()}
 
     def read(self, cls_scores: Maps, bbox_preds: Maps, objectnesses: Maps) -> DenseOutputs:
         """Read classes, boxes and objectness; the last multiply the first."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +30,7 @@ Cfg = Mapping[str, Any]
 
 #: The anchors of YOLOv5 for inputs of 640 pixels.
 ANCHORS: Cfg = {
-    "type": "YOLOAnchorGenerator",
+    "type": "det.YOLOAnchorGenerator",
     "base_sizes": [
         [(10, 13), (16, 30), (33, 23)],
         [(30, 61), (62, 45), (59, 119)],
@@ -67,7 +67,7 @@ class AnchorHeadModule(BaseModule):
     """
 
     #: The lists of branches.
-    branches: ClassVar[Sequence[str]] = ("convs_pred",)
+    branches: Sequence[str] = ("convs_pred",)
 
     def __init__(
         self,
@@ -85,6 +85,7 @@ class AnchorHeadModule(BaseModule):
         self.featmap_strides = tuple(featmap_strides)
         self.in_channels = [make_divisible(width, widen_factor) for width in widths]
         self.num_out_attrib = 5 + num_classes
+        self.out_channels = num_base_priors * self.num_out_attrib
 
     def init_weights(self) -> None:
         """Initialise the weights: about 8 objects in an image of 640 pixels, and classes equally likely."""

@@ -31,7 +31,8 @@ class YOLODense(DenseHead):
         bbox_coder: How boxes are written, config or object.
         train_cfg: `assigner`; perhaps `initial_assigner`, which assigns before `initial_epoch`.
         test_cfg: `multi_label`: an object may be of several classes (by default); `nms_pre`: candidates of an image;
-            `score_thr`, `min_bbox_size`, `nms`, `max_per_img`.
+            `score_thr`, `min_bbox_size`, `nms`, `max_per_img`; `yolox_style`: keep all that suppression leaves,
+            whatever `max_per_img` says, as YOLOX does.
         init_cfg: How weights are initialised.
     """
 
@@ -93,7 +94,8 @@ class YOLODense(DenseHead):
         if rescale and meta.get("pad_param") is not None:
             top, _, left, _ = (float(edge) for edge in meta["pad_param"])
             candidates.bboxes = candidates.bboxes - candidates.bboxes.new_tensor([left, top, left, top])
-        found = finish(candidates, cfg, meta, rescale=rescale, with_nms=with_nms)
+        settings = {**cfg, "max_per_img": -1} if cfg.get("yolox_style", False) else cfg
+        found = finish(candidates, settings, meta, rescale=rescale, with_nms=with_nms)
         if rescale:
             found.bboxes = clip_boxes(found.bboxes, meta["ori_shape"])
         return found

@@ -29,8 +29,7 @@ class YOLOv5HeadModule(AnchorHeadModule):
 
     def __init__(self, num_classes: int, in_channels: int | Sequence[int], **kwargs: Any) -> None:
         super().__init__(num_classes, in_channels, **kwargs)
-        out_channels = self.num_base_priors * self.num_out_attrib
-        self.convs_pred = nn.ModuleList(nn.Conv2d(width, out_channels, 1) for width in self.in_channels)
+        self.convs_pred = nn.ModuleList(nn.Conv2d(width, self.out_channels, 1) for width in self.in_channels)
 
     def forward(self, feats: Features) -> tuple[list[torch.Tensor], ...]:
         """Turn features (B, C_l, H_l, W_l) into classes (B, A * K, ...), boxes (B, A * 4, ...) and objectness

@@ -115,7 +115,7 @@ class YOLOv8Head(YOLODense):
         head_module: Any,
         *,
         prior_generator: Any = {  # noqa: B006 (read only, as the next)
-            "type": "MlvlPointGenerator",
+            "type": "det.MlvlPointGenerator",
             "offset": 0.5,
             "strides": [8, 16, 32],
         },
