@@ -54,8 +54,8 @@ class YOLOv7HeadModule(AnchorHeadModule):
 
 @MODELS.register_module()
 class YOLOv7p6HeadModule(AnchorHeadModule):
-    """For each level a 3x3 convolution and a 1x1 one with implicit knowledge; while training, an auxiliary branch too, of
-    two convolutions.
+    """For each level a 3x3 convolution and a 1x1 one with implicit knowledge; while training, an auxiliary branch too,
+    of two convolutions.
 
     Names of parameters: main_convs_pred.l.0.conv, main_convs_pred.l.{1,3}.implicit, main_convs_pred.l.2,
     aux_convs_pred.l.0.conv, aux_convs_pred.l.1.
