@@ -18,6 +18,11 @@ from visuite.yolo import necks
 THIN: dict[str, Any] = {"in_channels": (64, 128, 192), "widen_factor": 0.125, "deepen_factor": 0.33}
 SAME: dict[str, Any] = {**THIN, "out_channels": THIN["in_channels"]}
 ONE: dict[str, Any] = {**THIN, "out_channels": 128}
+FINER: dict[str, Any] = {**SAME, "in_channels": (32, 64, 128, 192)}
+ELAN: dict[str, Any] = {"middle_ratio": 0.5, "block_ratio": 0.25, "num_blocks": 2}
+DROP: dict[str, Any] = {"type": "DropBlock", "drop_prob": 0.1, "block_size": 3, "warmup_iters": 0}
+#: A bias before a norm learns nothing.
+PLAIN: dict[str, Any] = {"type": "ConvWrapper", "bias": False}
 STRIDES = (8, 16, 32)
 
 CASES: dict[str, Case] = {
@@ -25,8 +30,33 @@ CASES: dict[str, Case] = {
     "yolov5-p6": Case(
         {"type": "yolo.YOLOv5PAFPN", "in_channels": (8, 16, 24, 32), "out_channels": (8, 16, 24, 32)}, (*STRIDES, 64)
     ),
+    "yolov6": Case({"type": "yolo.YOLOv6RepPAFPN", **SAME, "num_csp_blocks": 6}, STRIDES),
+    "yolov6-large": Case({"type": "yolo.YOLOv6CSPRepPAFPN", **SAME, "block_cfg": PLAIN}, STRIDES),
+    "yolov6-v3": Case({"type": "yolo.YOLOv6RepBiPAFPN", **FINER, "num_csp_blocks": 3}, (4, *STRIDES)),
+    "yolov6-v3-large": Case({"type": "yolo.YOLOv6CSPRepBiPAFPN", **FINER, "block_cfg": PLAIN}, (4, *STRIDES)),
+    "yolov7-tiny": Case(
+        {"type": "yolo.YOLOv7PAFPN", **SAME, "block_cfg": {"type": "TinyDownSampleBlock"}, "is_tiny_version": True},
+        STRIDES,
+    ),
+    "yolov7": Case({"type": "yolo.YOLOv7PAFPN", **SAME}, STRIDES),
+    "yolov7-x": Case({"type": "yolo.YOLOv7PAFPN", **SAME, "use_repconv_outs": False}, STRIDES),
+    "yolov7-e6e": Case(
+        {
+            "type": "yolo.YOLOv7PAFPN",
+            "in_channels": (8, 16, 24, 32),
+            "out_channels": (16, 24, 32, 16),
+            "block_cfg": {**ELAN, "type": "EELANBlock", "num_elan_block": 2},
+            "use_in_channels_in_downsample": True,
+        },
+        (*STRIDES, 64),
+    ),
     "yolox": Case({"type": "yolo.YOLOXPAFPN", **ONE}, STRIDES),
     "yolox-depthwise": Case({"type": "yolo.YOLOXPAFPN", **ONE, "use_depthwise": True}, STRIDES),
+    "ppyoloe": Case({"type": "yolo.PPYOLOECSPPAFPN", **SAME, "use_spp": True}, STRIDES),
+    "ppyoloe-deep": Case(
+        {"type": "yolo.PPYOLOECSPPAFPN", **SAME, "num_csplayer": 2, "num_blocks_per_layer": 6, "drop_block_cfg": DROP},
+        STRIDES,
+    ),
     "rtmdet": Case({"type": "yolo.CSPNeXtPAFPN", **ONE, "expand_ratio": 0.25}, STRIDES),
     "rtmdet-depthwise": Case({"type": "yolo.CSPNeXtPAFPN", **ONE, "use_depthwise": True}, STRIDES),
     "yolov8": Case({"type": "yolo.YOLOv8PAFPN", **THIN, "out_channels": (128, 64, 256)}, STRIDES),

@@ -9,7 +9,7 @@ from visuite.cv.layers.conv_module import ConvModule
 from visuite.cv.layers.conv_ws import ConvWS2d, standardise_kernel
 from visuite.cv.layers.csp_layer import ChannelAttention, CSPBlock, CSPLayer, CSPNeXtBlock, DarknetBottleneck
 from visuite.cv.layers.depthwise_separable import DepthwiseSeparableConvModule
-from visuite.cv.layers.drop import Dropout, DropPath, build_dropout, drop_path
+from visuite.cv.layers.drop import DropBlock, Dropout, DropPath, build_dropout, drop_path
 from visuite.cv.layers.encoder_layer import TransformerEncoderLayer
 from visuite.cv.layers.ffn import FFN, SwiGLUFFN
 from visuite.cv.layers.focus import Focus
@@ -47,6 +47,7 @@ __all__ = [
     "ConvWS2d",
     "DarknetBottleneck",
     "DepthwiseSeparableConvModule",
+    "DropBlock",
     "DropPath",
     "Dropout",
     "EdgeResidual",

@@ -77,9 +77,13 @@ class YOLOv6EfficientRep(YOLOBackbone):
             blocks = BepC3StageBlock(channels, channels, hidden_ratio=self.hidden_ratio, **options)
         modules: list[nn.Module] = [nn.Sequential(self._halve(self.width(stage.in_channels), channels), blocks)]
         if stage.use_spp:
-            pooling = SPPFCSPBlock if self.use_cspsppf else SPPBottleneck
-            modules.append(pooling(channels, channels, **self.cfgs))
+            modules.append(self._pool(channels))
         return modules
+
+    def _pool(self, channels: int) -> nn.Module:
+        if self.use_cspsppf:  # a quarter of 2 K, half of the channels: YOLOv6-N and S have 4.7 and 18.5 million weights
+            return SPPFCSPBlock(channels, channels, expand_ratio=0.25, **self.cfgs)
+        return SPPBottleneck(channels, channels, **self.cfgs)
 
     def _halve(self, in_channels: int, out_channels: int) -> nn.Module:
         shape = {"kernel_size": 3, "stride": 2}

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from visuite.cv.layers import ConvModule
+from visuite.cv.layers import LIKE_TORCH, ConvModule
 from visuite.yolo.layers.bifusion import BiFusion
 from visuite.yolo.layers.rep_blocks import BepC3StageBlock, RepStageBlock
 from visuite.yolo.necks.base import YOLONeck
 from visuite.yolo.registry import MODELS
 
 Cfg = Mapping[str, Any]
+
+_INIT: Cfg = {**LIKE_TORCH, "layer": ["Conv2d", "ConvTranspose2d"]}
 
 
 @MODELS.register_module()
@@ -38,6 +40,7 @@ class YOLOv6RepPAFPN(YOLONeck):
         block_act_cfg: Config of the activations of blocks and what is around them; None: `act_cfg`.
         norm_cfg: Config of the norms.
         act_cfg: Config of the other activations.
+        init_cfg: How weights are initialised.
         kwargs: See `YOLONeck`.
 
     Raises:
@@ -55,9 +58,12 @@ class YOLOv6RepPAFPN(YOLONeck):
         block_act_cfg: Cfg | None = None,
         norm_cfg: Cfg | None = {"type": "BN", "momentum": 0.03, "eps": 0.001},  # noqa: B006
         act_cfg: Cfg | None = {"type": "ReLU", "inplace": True},  # noqa: B006
+        init_cfg: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(in_channels, out_channels, norm_cfg=norm_cfg, act_cfg=act_cfg, **kwargs)
+        super().__init__(
+            in_channels, out_channels, norm_cfg=norm_cfg, act_cfg=act_cfg, init_cfg=init_cfg or _INIT, **kwargs
+        )
         #: What comes in at the levels themselves.
         self.level_channels = self.in_channels[self.extra_inputs :]
         self.hidden_ratio = hidden_ratio
