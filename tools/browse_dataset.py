@@ -11,6 +11,7 @@ import numpy as np
 
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
+from visuite.engine.dataset import channel_order
 from visuite.engine.dataset.seeding import SampleKey
 from visuite.engine.hooks.visualization import save_png, to_rgb
 from visuite.engine.registry import DATASETS, VISUALIZERS, init_default_scope
@@ -30,11 +31,11 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def picture(visualizer: Any, sample: dict[str, Any]) -> np.ndarray:
-    """Return what a packed sample looks like, with its truth drawn in the size that the model gets."""
+def picture(visualizer: Any, sample: dict[str, Any], order: str) -> np.ndarray:
+    """Return what a packed sample, channels in `order`, looks like in the size the model gets, with its truth."""
     known = sample["data_samples"]
     known.set_metainfo({"scale_factor": (1.0, 1.0), "ori_shape": sample["inputs"].shape[-2:]})
-    visualizer.add_datasample("sample", to_rgb(sample["inputs"]), data_sample=known, draw_pred=False, save=False)
+    visualizer.add_datasample("sample", to_rgb(sample["inputs"], order), data_sample=known, draw_pred=False, save=False)
     return visualizer.get_image()
 
 
@@ -53,7 +54,8 @@ def main() -> None:
     folder = Path(args.output_dir or Path(cfg.work_dir, "browse"))
     folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(dataset) - 1, min(args.number, len(dataset))).astype(int)
-    pictures = [picture(visualizer, dataset[SampleKey(int(one), seed=args.seed, epoch=args.epoch)]) for one in chosen]
+    keys = [SampleKey(int(one), seed=args.seed, epoch=args.epoch) for one in chosen]
+    pictures = [picture(visualizer, dataset[key], channel_order(dataset)) for key in keys]
     if args.grid:
         save_png(image_grid(pictures), folder / f"{args.mode}.png")
     for index, one in zip(chosen, [] if args.grid else pictures, strict=False):

@@ -13,7 +13,10 @@ import pytest
 
 from visuite.cls.datasets import CIFAR10, CIFAR100
 from visuite.cls.datasets.pickles import load_pickled_arrays
+from visuite.cls.transforms import PackInputs
 from visuite.cv.image import imwrite
+from visuite.engine.dataset import RepeatDataset, channel_order
+from visuite.engine.hooks.visualization import picture_of
 
 RNG = np.random.default_rng(0)
 
@@ -63,6 +66,14 @@ def test_official_files(tmp_path: Path) -> None:
     assert train.get_data_info(0)["img_shape"] == (32, 32)
     assert CIFAR10(str(tmp_path), test_mode=True).split == "test"
     assert train.CLASSES[3] == "cat"
+
+
+def test_a_picture_of_a_sample_has_the_colours_of_the_files(tmp_path: Path) -> None:
+    write_official(tmp_path, IMAGES, LABELS)
+    dataset = RepeatDataset(CIFAR10(str(tmp_path), "test", pipeline=[PackInputs()]), 2)
+    packed = dataset[3]
+    shown = picture_of(packed["data_samples"], {"inputs": [packed["inputs"]]}, 0, channel_order(dataset))
+    assert np.array_equal(shown, IMAGES[3])
 
 
 def test_a_choice_of_images(tmp_path: Path) -> None:

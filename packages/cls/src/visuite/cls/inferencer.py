@@ -130,8 +130,7 @@ class ImageClassificationInferencer(BaseInferencer):
 
     def picture_in(self, sample: Mapping[str, Any]) -> np.ndarray:
         """Return the picture in a sample that `pipeline` gave, before it is normalised: RGB uint8 (H, W, 3)."""
-        picture = to_rgb(sample["inputs"])
-        return picture[..., ::-1] if self._order == "rgb" else picture
+        return to_rgb(sample["inputs"], self._order)
 
     @property
     def _several(self) -> bool:

@@ -5,7 +5,7 @@ from visuite.engine.dataset.collate import default_collate, pseudo_collate
 from visuite.engine.dataset.compose import Compose
 from visuite.engine.dataset.feed import KeyedBatchSampler, endless_batches, epoch_batches
 from visuite.engine.dataset.mixing import MultiImageMixDataset
-from visuite.engine.dataset.nested import inner_dataset
+from visuite.engine.dataset.nested import channel_order, inner_dataset
 from visuite.engine.dataset.sampler import DefaultSampler, EndlessSampler, InfiniteSampler, permutation
 from visuite.engine.dataset.seeding import SampleKey, SeededDataset, kept_generators, sample_randomness, worker_init_fn
 from visuite.engine.dataset.transform_base import BaseTransform
@@ -27,6 +27,7 @@ __all__ = [
     "SampleError",
     "SampleKey",
     "SeededDataset",
+    "channel_order",
     "default_collate",
     "endless_batches",
     "epoch_batches",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from visuite.engine.dataset import channel_order
 from visuite.engine.fileio import get
 from visuite.engine.hooks.hook import DataBatch, Hook
 from visuite.engine.registry import HOOKS
@@ -93,7 +94,7 @@ class VisualizationHook(Hook):
             due = self.enable and number % self.interval == 0
             in_grid = apart and number % apart == 0 and len(self._cells) < self.grid
             if due or in_grid:
-                image = picture_of(sample, data_batch, index)
+                image = picture_of(sample, data_batch, index, channel_order(loader.dataset))
                 self._draw(runner, image, sample, f"{mode}_{number}", keep=due, in_grid=bool(in_grid))
 
     def _draw(self, runner: Runner, image: np.ndarray, sample: Any, name: str, *, keep: bool, in_grid: bool) -> None:
@@ -128,8 +129,8 @@ def save_png(image: np.ndarray, path: str | Path) -> None:
     Image.fromarray(image).save(path)
 
 
-def picture_of(sample: Any, data_batch: Any, index: int) -> np.ndarray:
-    """Return what a sample shows, RGB uint8 (H, W, 3): its file, or else what the model was given."""
+def picture_of(sample: Any, data_batch: Any, index: int, order: str = "bgr") -> np.ndarray:
+    """Return what a sample shows, RGB uint8 (H, W, 3): its file, or else what the model was given, in `order`."""
     path = sample.get("img_path") if hasattr(sample, "get") else None
     if path is not None:
         from PIL import Image, ImageOps
@@ -137,14 +138,21 @@ def picture_of(sample: Any, data_batch: Any, index: int) -> np.ndarray:
         with Image.open(io.BytesIO(get(path))) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     inputs = data_batch["inputs"] if isinstance(data_batch, dict) else data_batch[0]
-    return to_rgb(inputs[index])
+    return to_rgb(inputs[index], order)
 
 
-def to_rgb(tensor: torch.Tensor) -> np.ndarray:
-    """Return a (C, H, W) tensor as RGB uint8 (H, W, 3): BGR as loaded, or any channels stretched to the full range."""
+def to_rgb(tensor: torch.Tensor, order: str = "bgr") -> np.ndarray:
+    """Return a (C, H, W) tensor as RGB uint8 (H, W, 3); what is not bytes is stretched to the full range.
+
+    Args:
+        tensor: The first three of its channels are shown, or the only one.
+        order: `bgr`, as files are loaded, or `rgb`.
+    """
     image = tensor.detach().float().cpu()
     if tensor.dtype != torch.uint8:
         low, high = image.amin(), image.amax()
         image = (image - low) / (high - low).clamp(min=1e-6) * 255
-    image = image[:3].flip(0) if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
+    image = image[:3] if image.shape[0] >= 3 else image[:1].expand(3, -1, -1)
+    if order == "bgr":
+        image = image.flip(0)
     return image.round().to(torch.uint8).permute(1, 2, 0).numpy()
