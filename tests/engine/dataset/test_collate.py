@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from visuite.engine.dataset import default_collate, pseudo_collate
-from visuite.engine.registry import FUNCTIONS
+from visuite.engine.dataset.collate import find_function
+from visuite.engine.registry import FUNCTIONS, DefaultScope, Registry, UnknownTypeError
 from visuite.engine.structures import BaseDataElement
 
 Pair = namedtuple("Pair", "a b")
@@ -67,3 +68,16 @@ def test_bare_samples_and_registration() -> None:
     assert default_collate([1, 2]).tolist() == [1, 2]
     assert FUNCTIONS.get("pseudo_collate") is pseudo_collate
     assert FUNCTIONS.get("default_collate") is default_collate
+
+
+def test_a_loader_finds_functions_of_the_default_scope_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FUNCTIONS, "_children", dict(FUNCTIONS.children))
+    child = Registry("function", parent=FUNCTIONS, scope="some_task")
+    own = child.register_module(name="pseudo_collate", module=lambda samples: samples[:1])
+    with DefaultScope.overwrite_default_scope("some_task"):
+        assert find_function("pseudo_collate", "collate_fn") is own
+        assert find_function("default_collate", "collate_fn") is default_collate
+        with pytest.raises(UnknownTypeError, match=r"collate_fn: .*did you mean 'pseudo_collate'"):
+            find_function("psuedo_collate", "collate_fn")
+    assert find_function("pseudo_collate", "collate_fn") is pseudo_collate
+    assert find_function(len, "collate_fn") is len

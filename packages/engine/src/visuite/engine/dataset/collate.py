@@ -7,7 +7,7 @@ from typing import Any
 
 from torch.utils.data import default_collate as stack_leaves
 
-from visuite.engine.registry import FUNCTIONS
+from visuite.engine.registry import FUNCTIONS, UnknownTypeError
 from visuite.engine.structures import BaseDataElement
 
 
@@ -69,3 +69,22 @@ def _columns(batch: Sequence[Sequence[Any]]) -> list[list[Any]]:
     if len(lengths) > 1:
         raise ValueError(f"the samples of a batch hold sequences of different lengths: {lengths}")
     return [list(column) for column in zip(*batch, strict=True)]
+
+
+def find_function(name: Any, what: str) -> Callable[..., Any]:
+    """Return the function that a loader's config names, in the default scope or above; a callable is one already.
+
+    Args:
+        name: What the config says.
+        what: Which of its keys, for the error.
+
+    Raises:
+        UnknownTypeError: there is none; says the nearest.
+    """
+    if callable(name):
+        return name
+    with FUNCTIONS.switch_scope_and_registry(None) as registry:
+        function = registry.get(name)
+        if function is None:
+            raise UnknownTypeError(f"{what}: {registry.explain_missing(name)}")
+    return function

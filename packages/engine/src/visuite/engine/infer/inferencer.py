@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from visuite.engine.config import Config
+from visuite.engine.dataset.collate import find_function
 from visuite.engine.infer.inputs import Item, count_items, iter_items
 from visuite.engine.infer.pipeline import InferencePipeline
 from visuite.engine.infer.results import (
@@ -31,7 +32,7 @@ from visuite.engine.infer.results import (
 from visuite.engine.infer.zoo import checkpoint_meta, dataset_meta, find_config, model_names, run_in, tested_dataset
 from visuite.engine.logging import print_log
 from visuite.engine.model.checkpoint_io import load_checkpoint, read_checkpoint
-from visuite.engine.registry import DATASETS, FUNCTIONS, INFERENCERS, MODELS, VISUALIZERS, DefaultScope, import_scope
+from visuite.engine.registry import DATASETS, INFERENCERS, MODELS, VISUALIZERS, DefaultScope, import_scope
 from visuite.engine.runner.environment import run_device
 from visuite.engine.utils.progress import ProgressBar
 from visuite.engine.utils.text import did_you_mean
@@ -369,10 +370,7 @@ class BaseInferencer:
         if callable(given):
             return given
         arguments = {"type": given} if isinstance(given, str) else dict(given)
-        name = arguments.pop("type")
-        function = name if callable(name) else FUNCTIONS.get(name)
-        if function is None:
-            raise KeyError(f"collate_fn: {FUNCTIONS.explain_missing(name)}")
+        function = find_function(arguments.pop("type"), "collate_fn")
         return lambda samples: function(samples, **arguments)
 
     def _init_visualizer(self, cfg: Config) -> Visualizer:

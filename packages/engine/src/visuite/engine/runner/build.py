@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader
 
 from visuite.engine.dataset.base import BaseDataset
-from visuite.engine.dataset.collate import pseudo_collate
+from visuite.engine.dataset.collate import find_function, pseudo_collate
 from visuite.engine.dataset.feed import KeyedBatchSampler
 from visuite.engine.dataset.seeding import SeededDataset, mix, worker_init_fn
 from visuite.engine.dataset.wrappers import DatasetWrapper
@@ -23,7 +23,6 @@ from visuite.engine.registry import (
     DATA_SAMPLERS,
     DATASETS,
     EVALUATOR,
-    FUNCTIONS,
     LOOPS,
     PARAM_SCHEDULERS,
     VISUALIZERS,
@@ -115,10 +114,7 @@ def _build_collate(cfg: Any) -> Any:
     if callable(cfg):
         return cfg
     cfg = {"type": cfg} if isinstance(cfg, str) else dict(cfg)
-    name = cfg.pop("type")
-    function = name if callable(name) else FUNCTIONS.get(name)
-    if function is None:
-        raise UnknownTypeError(f"collate_fn: {FUNCTIONS.explain_missing(name)}")
+    function = find_function(cfg.pop("type"), "collate_fn")
     return functools.partial(function, **cfg) if cfg else function
 
 
@@ -129,10 +125,7 @@ def _build_worker_init(cfg: Any, workers: int, seed: int) -> Any:
     if callable(cfg):
         return cfg
     cfg = dict(cfg)
-    name = cfg.pop("type")
-    function = name if callable(name) else FUNCTIONS.get(name)
-    if function is None:
-        raise UnknownTypeError(f"worker_init_fn: {FUNCTIONS.explain_missing(name)}")
+    function = find_function(cfg.pop("type"), "worker_init_fn")
     return functools.partial(function, **known, **cfg)
 
 
