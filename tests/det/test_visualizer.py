@@ -110,6 +110,20 @@ def test_colours_may_be_said(tmp_path: Path) -> None:
     assert coloured(picture, BLUE).any()
 
 
+def test_letters_are_dark_on_light_colours_and_light_on_dark_ones() -> None:
+    """Of the two labels, on yellow and on navy, the pixels farthest from the ground are black and white."""
+    visualizer = DetLocalVisualizer("letters")
+    visualizer.dataset_meta = {"classes": ("MMMM", "MMMM"), "palette": [(255, 255, 0), (0, 0, 128)]}
+    found = objects((10, 10, 90, 90), (110, 10, 190, 90), scores=[0.9, 0.9])
+    visualizer.set_image(np.full((100, 200, 3), 90, np.uint8))
+    picture = visualizer.draw_instances(np.full((100, 200, 3), 90, np.uint8), found)
+    yellow, navy = picture[12:20, 12:50], picture[12:20, 112:150]
+    assert yellow.max(axis=2).min() < 60
+    assert navy.min(axis=2).max() > 195
+    said = drawn(DetDataSample(pred_instances=found), options={"text_color": (255, 0, 0)})
+    assert coloured(said[8:24, 12:60], RED).any()
+
+
 def test_nothing_to_draw() -> None:
     assert np.array_equal(drawn(None), GREY)
     empty = DetDataSample(gt_instances=objects(), pred_instances=objects(scores=[]))

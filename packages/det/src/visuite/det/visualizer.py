@@ -15,7 +15,7 @@ from visuite.det.registry import VISUALIZERS
 from visuite.det.structures import DetDataSample, box_tensor, mask_array
 from visuite.engine.structures import InstanceData
 from visuite.engine.visualization import Visualizer, class_palette
-from visuite.engine.visualization.colors import Color, Rgb, parse_color
+from visuite.engine.visualization.colors import Color, Rgb, parse_color, readable_on
 
 
 @VISUALIZERS.register_module()
@@ -24,7 +24,7 @@ class DetLocalVisualizer(Visualizer):
 
     Args:
         bbox_color: One colour for all boxes; by default each class has its own.
-        text_color: Of the letters.
+        text_color: Of the letters; by default black or white, whichever is easier to read on the colour of the class.
         mask_color: One colour for all masks.
         line_width: Of the boxes, in pixels.
         alpha: How opaque masks and lines are.
@@ -37,7 +37,7 @@ class DetLocalVisualizer(Visualizer):
         image: np.ndarray | None = None,
         *,
         bbox_color: Color | None = None,
-        text_color: Color = (255, 255, 255),
+        text_color: Color | None = None,
         mask_color: Color | None = None,
         line_width: float = 3,
         alpha: float = 0.8,
@@ -119,8 +119,9 @@ class DetLocalVisualizer(Visualizer):
             texts = [f"{text} {float(score) * 100:.0f}" for text, score in zip(texts, scores, strict=True)]
         area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).clamp(min=0).sqrt()
         sizes = [int(min(max(float(edge) / 10, 9), 16)) for edge in area]
-        grounds = [{"facecolor": color, "edgecolor": "none", "alpha": 0.7, "pad": 1} for color in colors]
-        self.draw_texts(texts, boxes[:, :2], font_sizes=sizes, colors=self.text_color, bboxes=grounds)
+        grounds = [{"facecolor": color, "edgecolor": "none", "alpha": 1.0, "pad": 1} for color in colors]
+        letters: Any = [readable_on(color) for color in colors] if self.text_color is None else self.text_color
+        self.draw_texts(texts, boxes[:, :2], font_sizes=sizes, colors=letters, bboxes=grounds)
 
     def _color_of(self, label: int) -> Rgb:
         meta: Mapping[str, Any] = self.dataset_meta or {}

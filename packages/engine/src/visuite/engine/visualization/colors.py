@@ -55,6 +55,18 @@ def _named(name: str) -> Rgb | None:
     return red, green, blue
 
 
+def readable_on(ground: Rgb) -> Rgb:
+    """Return the colour of letters on a ground: black or white, whichever has the greater contrast (WCAG 2.1)."""
+    luminance = sum(part * _linear(value / 255) for part, value in zip((0.2126, 0.7152, 0.0722), ground, strict=True))
+    on_white, on_black = 1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05
+    return (0, 0, 0) if on_black > on_white else (255, 255, 255)
+
+
+def _linear(value: float) -> float:
+    """Return how much light a part of an sRGB colour gives, both from 0 to 1."""
+    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+
 def class_palette(count: int) -> list[Rgb]:
     """Return a colour for each of `count` classes, the same for every data set; neighbours are far apart in hue.
 
