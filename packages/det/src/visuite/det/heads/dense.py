@@ -7,7 +7,7 @@ a box is written in, N objects kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,6 +32,7 @@ class DenseOutputs:
         priors: (P, ...), where they stand.
         level_sizes: How many of the P belong to each level.
         factors: (B, P) or None: what scores are multiplied by once the candidates are chosen.
+        more: What else is said at each place, (B, P, ...), and goes with the candidates under its name.
     """
 
     scores: torch.Tensor
@@ -39,6 +40,11 @@ class DenseOutputs:
     priors: torch.Tensor
     level_sizes: Sequence[int]
     factors: torch.Tensor | None = None
+    more: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def along(self, index: int, places: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return what else is said at places (N,) of an image."""
+        return {name: values[index, places] for name, values in self.more.items()}
 
 
 class DenseHead(BaseModule):
@@ -153,7 +159,7 @@ class DenseHead(BaseModule):
         boxes = self.decode_boxes(outputs.priors[prior], outputs.boxes[index, prior], max_shape=meta["img_shape"])
         if outputs.factors is not None:
             score = score * outputs.factors[index, prior]
-        return InstanceData(bboxes=boxes, scores=score, labels=label)
+        return InstanceData(bboxes=boxes, scores=score, labels=label, **outputs.along(index, prior))
 
     def result(
         self, candidates: InstanceData, cfg: Cfg, meta: Meta, *, rescale: bool = False, with_nms: bool = True

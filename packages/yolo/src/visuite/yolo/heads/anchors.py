@@ -85,7 +85,11 @@ class AnchorHeadModule(BaseModule):
         self.featmap_strides = tuple(featmap_strides)
         self.in_channels = [make_divisible(width, widen_factor) for width in widths]
         self.num_out_attrib = 5 + num_classes
-        self.out_channels = num_base_priors * self.num_out_attrib
+
+    @property
+    def out_channels(self) -> int:
+        """Channels of the map of a level."""
+        return self.num_base_priors * self.num_out_attrib
 
     def init_weights(self) -> None:
         """Initialise the weights: about 8 objects in an image of 640 pixels, and classes equally likely."""

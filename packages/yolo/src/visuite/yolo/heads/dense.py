@@ -6,7 +6,7 @@ Shapes: B images, P priors of all levels (see `visuite.det.heads.levels`), K cla
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -36,6 +36,8 @@ class YOLODense(DenseHead):
         init_cfg: How weights are initialised.
     """
 
+    #: Whether it learns from masks.
+    with_masks: ClassVar[bool] = False
     #: `(*maps, truth=)` to a dict of losses.
     loss_by_feat: Callable[..., dict[str, torch.Tensor]]
 
@@ -63,7 +65,8 @@ class YOLODense(DenseHead):
 
     def loss(self, x: Features, batch_data_samples: Samples) -> dict[str, torch.Tensor]:  # type: ignore[override]
         """Return the losses of features (B, C_l, H_l, W_l), for samples in either form."""
-        return self.loss_by_feat(*self(x), truth=batch_truth(batch_data_samples, x[0].device))
+        truth = batch_truth(batch_data_samples, x[0].device, with_masks=self.with_masks)
+        return self.loss_by_feat(*self(x), truth=truth)
 
     def places(self, maps: Maps) -> torch.Tensor:
         """Return the place and the stride of each prior, (P, 4) float32: x, y, and the stride twice."""
@@ -85,7 +88,8 @@ class YOLODense(DenseHead):
             score, order = score.topk(most)
             place, column = place[order], column[order]
         boxes = self.decode_boxes(outputs.priors[place], outputs.boxes[index, place])
-        return InstanceData(bboxes=boxes, scores=score, labels=column if label is None else label[place, column])
+        labels = column if label is None else label[place, column]
+        return InstanceData(bboxes=boxes, scores=score, labels=labels, **outputs.along(index, place))
 
     def result(
         self, candidates: InstanceData, cfg: Cfg, meta: Meta, *, rescale: bool = False, with_nms: bool = True
