@@ -8,8 +8,9 @@ import argparse
 from torch.distributed.elastic.multiprocessing.errors import record
 
 from visuite.engine.check import stop_on_errors
-from visuite.engine.cli import config_arguments, one_line_errors, read_config
+from visuite.engine.cli import config_arguments, one_line_errors, read_config, what_a_run_left
 from visuite.engine.config import Config
+from visuite.engine.dist import is_main_process
 from visuite.engine.registry import RUNNERS, UnknownTypeError
 from visuite.engine.runner import Runner, dev_run, leave_process_group, overfitting
 
@@ -73,7 +74,10 @@ def main() -> None:
             return
         if args.overfit is not None:
             cfg = overfitting(cfg, args.overfit)
-        runner_class(cfg).from_cfg(cfg).train()
+        runner = runner_class(cfg).from_cfg(cfg)
+        runner.train()
+        if is_main_process():
+            print(what_a_run_left(runner.work_dir, runner.log_dir))
         leave_process_group()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from visuite.engine.cli import EXIT_CHECKPOINT, EXIT_CONFIG, EXIT_DATA
+from visuite.engine.cli import EXIT_CHECKPOINT, EXIT_CONFIG, EXIT_DATA, what_a_run_left
 
 TOOLS = Path(__file__).parents[2] / "tools"
 CONFIG = """
@@ -163,3 +163,23 @@ def test_a_loop_without_a_runner_gives_the_same_losses(tmp_path, config):
     runner.train()
     assert plain == losses
     assert len(losses) == 10
+
+
+def test_training_ends_by_telling_what_it_left(tool, config, tmp_path, capsys) -> None:
+    tool("train.py", config, "--work-dir", tmp_path / "run")
+    told = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()[-2:])
+    assert Path(told["log:"]).suffix == ".log"
+    assert Path(told["log:"]).is_file()
+    assert Path(told["checkpoint:"]).name == "epoch_2.pth"
+    torch.load(told["checkpoint:"], weights_only=True)
+
+
+def test_best_checkpoints_come_first_and_pictures_are_counted(tmp_path) -> None:
+    log_dir = tmp_path / "run"
+    for name in ("best_mAP_epoch_3.pth", "epoch_4.pth", "run/run.log", "run/vis_data/a.png", "run/vis_data/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    told = what_a_run_left(tmp_path, log_dir).splitlines()
+    assert [line.split()[0] for line in told] == ["log:", "checkpoint:", "pictures:"]
+    assert told[1].endswith("best_mAP_epoch_3.pth")
+    assert told[2].endswith("a.png and 1 more beside it")

@@ -11,6 +11,7 @@ from pathlib import Path
 from visuite.engine.config import Config, ConfigError, DictAction
 from visuite.engine.model.checkpoint_io import CheckpointError
 from visuite.engine.registry import ConfigPathError
+from visuite.engine.runner.checkpointer import candidates
 
 #: What the process ends with, beside 0 and Python's own 1 for a fault of ours.
 EXIT_CONFIG, EXIT_DATA, EXIT_CHECKPOINT = 2, 3, 4
@@ -38,6 +39,20 @@ def read_config(args: argparse.Namespace) -> Config:
     elif cfg.get("work_dir") is None:
         cfg.work_dir = str(Path("work_dirs", Path(args.config).stem))
     return cfg
+
+
+def what_a_run_left(work_dir: str | Path, log_dir: str | Path) -> str:
+    """Tell where a run's log, checkpoints and pictures lie, a line for each kind that there is."""
+    kinds = {
+        "log": sorted(Path(log_dir).glob("*.log")),
+        "checkpoint": sorted(Path(work_dir).glob("best_*.pth")) or candidates(Path(work_dir))[:1],
+        "pictures": sorted(Path(log_dir).rglob("*.png")),
+    }
+    lines = []
+    for kind, paths in kinds.items():
+        several = f" and {len(paths) - 1} more beside it" if len(paths) > 1 else ""
+        lines += [f"{kind + ':':12}{paths[0]}{several}"] if paths else []
+    return "\n".join(lines)
 
 
 @contextmanager
