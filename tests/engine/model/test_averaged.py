@@ -15,6 +15,7 @@ from visuite.engine.model import (
     MomentumAnnealingEMA,
     StochasticWeightAverage,
 )
+from visuite.engine.model.sharding import shard
 
 
 class Net(nn.Module):
@@ -141,3 +142,15 @@ def test_bad_settings_are_refused() -> None:
         ExponentialMovingAverage(Net(), momentum=0.999)
     with pytest.raises(ValueError, match="gamma"):
         ExpMomentumEMA(Net(), gamma=0)
+
+
+@pytest.mark.slow
+def test_a_model_in_parts_is_refused() -> None:
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+        shard(model, [], "cpu")
+        with pytest.raises(ValueError, match=r"ExponentialMovingAverage copies .* in parts \(FSDPStrategy\): .*EMAHook"):
+            ExponentialMovingAverage(model)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from visuite.engine.model.sharding import is_part
 from visuite.engine.registry import MODELS
 
 
@@ -29,6 +30,9 @@ class BaseAveragedModel(nn.Module):
         interval: Updates from one averaging to the next.
         device: Where the average lives; the model's device by default.
         update_buffers: Average floating-point buffers (the statistics of batch norm) too, instead of copying them.
+
+    Raises:
+        ValueError: an interval below 1, or a model whose weights are in parts, of which torch makes no copy.
     """
 
     steps: Tensor
@@ -43,6 +47,11 @@ class BaseAveragedModel(nn.Module):
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval is at least 1, not {interval}")
+        if any(map(is_part, model.parameters())):
+            raise ValueError(
+                f"{type(self).__name__} copies the model, and torch makes no copy of one that is in parts (FSDPStrategy): "
+                "train without the average (EMAHook), or without `strategy`, a whole model on each device"
+            )
         self.interval, self.update_buffers = interval, update_buffers
         self.module = copy.deepcopy(model).requires_grad_(False)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
