@@ -150,7 +150,7 @@ def test_a_model_in_parts_is_refused() -> None:
     try:
         model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
         shard(model, [], "cpu")
-        with pytest.raises(ValueError, match=r"ExponentialMovingAverage copies .* in parts \(FSDPStrategy\): .*EMAHook"):
+        with pytest.raises(ValueError, match=r"MovingAverage copies .* in parts \(FSDPStrategy\): .*EMAHook"):
             ExponentialMovingAverage(model)
     finally:
         torch.distributed.destroy_process_group()

@@ -49,7 +49,7 @@ class BaseAveragedModel(nn.Module):
             raise ValueError(f"interval is at least 1, not {interval}")
         if any(map(is_part, model.parameters())):
             raise ValueError(
-                f"{type(self).__name__} copies the model, and torch makes no copy of one that is in parts (FSDPStrategy): "
+                f"{type(self).__name__} copies the model, and torch copies none that is in parts (FSDPStrategy): "
                 "train without the average (EMAHook), or without `strategy`, a whole model on each device"
             )
         self.interval, self.update_buffers = interval, update_buffers
