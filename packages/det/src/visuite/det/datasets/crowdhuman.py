@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from visuite.cv.image import image_size
@@ -49,15 +49,9 @@ class CrowdHumanDataset(BaseDetDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """Return a record of each line."""
         sizes = self._sizes()
-        records = []
-        for number, line in enumerate(get_text(self.ann_file, backend_args=self.backend_args).splitlines(), 1):
-            if not line.strip():
-                continue
-            try:
-                records.append(self.parse_data_info({**json.loads(line), "sizes": sizes}))
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(f"{self.ann_file}, line {number}: no image of CrowdHuman: {error!r}") from error
-        return records
+        return [
+            self.parse_data_info({**image, "sizes": sizes}) for image in read_odgt(self.ann_file, self.backend_args)
+        ]
 
     def parse_data_info(self, raw_data_info: dict[str, Any]) -> dict[str, Any]:
         """Return the record of an image, given as a line of the file and the known `sizes` (h, w)."""
@@ -70,7 +64,7 @@ class CrowdHumanDataset(BaseDetDataset):
             "img_path": path,
             "height": int(height),
             "width": int(width),
-            "instances": [_instance(one) for one in raw_data_info["gtboxes"]],
+            "instances": raw_data_info["instances"],
         }
 
     def _sizes(self) -> dict[str, tuple[int, int]]:
@@ -79,6 +73,22 @@ class CrowdHumanDataset(BaseDetDataset):
             return {}
         known = load(self.extra_ann_file, backend_args=self.backend_args)
         return {name.rsplit("/", 1)[-1]: (size[0], size[1]) for name, size in known.items()}
+
+
+def read_odgt(path: str, backend_args: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Iterate over the images of an `.odgt` file: `ID`, and their objects as `instances` of a record.
+
+    Raises:
+        ValueError: a line is broken; names it.
+    """
+    for number, line in enumerate(get_text(path, backend_args=backend_args).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            image = json.loads(line)
+            yield {"ID": image["ID"], "instances": [_instance(one) for one in image["gtboxes"]]}
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}, line {number}: no image of CrowdHuman: {error!r}") from error
 
 
 def _instance(one: Mapping[str, Any]) -> dict[str, Any]:

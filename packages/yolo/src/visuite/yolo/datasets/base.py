@@ -66,8 +66,9 @@ class YOLOv5Dataset(BaseDetDataset):
         if not self.test_mode:
             record["dataset"] = self
         sample = self.pipeline(record)
-        for key in ("dataset", "image_cache") if isinstance(sample, dict) else ():
-            sample.pop(key, None)  # so that whoever keeps the sample keeps no data set
+        if isinstance(sample, dict):  # whoever keeps the sample is to keep no data set
+            sample.pop("dataset", None)
+            sample.pop("image_cache", None)
         return sample
 
 

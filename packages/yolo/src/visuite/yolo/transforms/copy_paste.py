@@ -68,5 +68,5 @@ class YOLOv5CopyPaste(RandomTransform):
 def _union(masks: Any) -> np.ndarray:
     """Return what any of the masks covers, (H, W) bool."""
     if isinstance(masks, BitmapMasks):
-        return masks.masks.any(axis=0)
+        return np.asarray(masks.masks.any(axis=0))
     return polygons_to_bitmap([part for mask in masks for part in mask], masks.height, masks.width)

@@ -50,12 +50,12 @@ class LoadAnnotations(BaseTransform):
         if self.merge_polygons and isinstance(masks, PolygonMasks):
             joined = [mask if len(mask) == 1 else [joined_polygons(mask)] for mask in masks]
             masks = results["gt_masks"] = PolygonMasks(joined, masks.height, masks.width)
-        if self.mask2bbox:
+        if self.mask2bbox and masks is not None:
             results["gt_bboxes"] = masks.get_bboxes().numpy()
         return results
 
 
 def _with_polygons(instance: dict[str, Any]) -> dict[str, Any]:
     """Return an object with polygons for the run lengths that its mask may be."""
-    mask = instance.get("mask")
+    mask: Any = instance.get("mask")
     return {**instance, "mask": bitmap_to_polygons(decode_rle(mask))} if is_rle(mask) else instance
