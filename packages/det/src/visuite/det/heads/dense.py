@@ -42,7 +42,7 @@ class DenseOutputs:
     factors: torch.Tensor | None = None
     more: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
-    def along(self, index: int, places: torch.Tensor) -> dict[str, torch.Tensor]:
+    def along(self, index: int, places: torch.Tensor) -> dict[str, Any]:
         """Return what else is said at places (N,) of an image."""
         return {name: values[index, places] for name, values in self.more.items()}
 

@@ -63,7 +63,7 @@ class YOLODense(DenseHead):
         """Turn features (B, C_l, H_l, W_l) into the lists of maps that the head module makes."""
         return self.head_module(feats)
 
-    def loss(self, x: Features, batch_data_samples: Samples) -> dict[str, torch.Tensor]:  # type: ignore[override]
+    def loss(self, x: Features, batch_data_samples: Samples) -> dict[str, torch.Tensor]:
         """Return the losses of features (B, C_l, H_l, W_l), for samples in either form."""
         truth = batch_truth(batch_data_samples, x[0].device, with_masks=self.with_masks)
         return self.loss_by_feat(*self(x), truth=truth)

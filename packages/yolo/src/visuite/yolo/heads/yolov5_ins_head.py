@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -176,7 +177,7 @@ class YOLOv5InsHead(AnchorDense):
         """Return the mean cost of a pixel inside an object's box, times the images of all processes: the mean of the
         pairs of an image and a level, the mean of the images, the sum of the levels.
 
-        A few pairs are looked at at a time, and again for their gradients, so that memory is bound.
+        Many pairs are looked at a few at a time, and again for their gradients, so that memory is bound.
 
         Args:
             coefficients: (B, P, D).
@@ -201,10 +202,13 @@ class YOLOv5InsHead(AnchorDense):
         rows = [coefficients[matches.images, matches.priors], boxes, share[:, None], number[:, None].to(protos)]
         order = matches.images.argsort(stable=True)
         pairs, _ = padded(matches.images[order], torch.cat(rows, dim=1)[order], images)
-        for part in object_chunks(pairs.shape[1], images * h * w):
-            cost = checkpoint(self._cost, pairs[:, part], protos, masks, use_reentrant=False, preserve_rng_state=False)
-            total = total + cost
-        return total * self.loss_mask_weight * images_of_all(images)
+        parts = list(object_chunks(pairs.shape[1], images * h * w))
+        if len(parts) > 1:
+            cost_of = partial(checkpoint, self._cost, use_reentrant=False, preserve_rng_state=False)
+        else:
+            cost_of = self._cost
+        cost = sum((cost_of(pairs[:, part], protos, masks) for part in parts), start=total)
+        return cost * self.loss_mask_weight * images_of_all(images)
 
     def _cost(self, pairs: torch.Tensor, protos: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Add up the cost of pairs (B, q, D + 6): coefficients, a box in pixels of the prototypes, weight, number."""
