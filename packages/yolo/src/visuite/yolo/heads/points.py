@@ -5,15 +5,40 @@ Shapes: B images, P points of all levels, K classes, R steps of a distribution.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
+from visuite.det.heads.dense import Cfg, DenseOutputs
+from visuite.det.heads.levels import Maps, flatten_levels, map_sizes, mean_over_ranks
 from visuite.engine.logging import MessageHub
+from visuite.yolo.heads.dense import YOLODense, images_of_all
 from visuite.yolo.heads.truth import BatchTruth
-from visuite.yolo.registry import TASK_UTILS
+from visuite.yolo.registry import MODELS, TASK_UTILS
+
+#: A point in the middle of each place.
+POINTS: Cfg = {"type": "det.MlvlPointGenerator", "offset": 0.5, "strides": [8, 16, 32]}
+CODER: Cfg = {"type": "DistancePointBBoxCoder"}
+LOSS_CLS: Cfg = {
+    "type": "VarifocalLoss",
+    "use_sigmoid": True,
+    "alpha": 0.75,
+    "gamma": 2.0,
+    "iou_weighted": True,
+    "reduction": "sum",
+    "loss_weight": 1.0,
+}
+LOSS_BBOX: Cfg = {
+    "type": "IoULoss",
+    "iou_mode": "giou",
+    "bbox_format": "xyxy",
+    "reduction": "mean",
+    "loss_weight": 2.5,
+    "return_iou": False,
+}
+LOSS_DFL: Cfg = {"type": "DistributionFocalLoss", "reduction": "mean", "loss_weight": 0.125}
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,107 @@ class PointAssigners:
             found["assigned_scores"],
             found["fg_mask_pre_prior"].bool(),
         )
+
+
+class PointDense(YOLODense):
+    """Points that say classes and the distances of the edges, straight or as distributions (GFL, Li et al.,
+    arXiv:2006.04388).
+
+    All losses are summed up, points weighing what their scores shall be, and divided by the sum of those scores; the
+    losses' own reductions have no effect.
+
+    Args:
+        head_module: Config or object. Its `num_steps` is R, its maps are classes (B, K, ...) and distances in strides
+            (B, 4 * R, ...).
+        prior_generator: Where points stand.
+        bbox_coder: Distances in strides to boxes.
+        loss_cls: Config or object, over scores (B, P, K).
+        loss_bbox: Config or object, over boxes in strides.
+        loss_dfl: Config or object; counts where R is more than 1.
+        train_cfg: See `YOLODense`.
+        test_cfg: See `YOLODense`.
+        init_cfg: How weights are initialised.
+    """
+
+    #: Losses are multiplied by the images of all processes.
+    times_images: ClassVar[bool] = False
+    #: The sum that losses are divided by is at least this; it is 1 where there is nothing to learn.
+    least_total: ClassVar[float] = 1.0
+
+    def __init__(
+        self,
+        head_module: Any,
+        *,
+        prior_generator: Any = POINTS,
+        bbox_coder: Any = CODER,
+        loss_cls: Any = LOSS_CLS,
+        loss_bbox: Any = LOSS_BBOX,
+        loss_dfl: Any = LOSS_DFL,
+        train_cfg: Cfg | None = None,
+        test_cfg: Cfg | None = None,
+        init_cfg: Any = None,
+    ) -> None:
+        super().__init__(
+            head_module,
+            prior_generator=prior_generator,
+            bbox_coder=bbox_coder,
+            train_cfg=train_cfg,
+            test_cfg=test_cfg,
+            init_cfg=init_cfg,
+        )
+        self.num_steps: int = self.head_module.num_steps
+        self.loss_cls, self.loss_bbox, self.loss_dfl = (MODELS.build(one) for one in (loss_cls, loss_bbox, loss_dfl))
+        self.assigners = PointAssigners(self.train_cfg)
+
+    def loss_by_feat(self, cls_scores: Maps, bbox_preds: Maps, *, truth: BatchTruth) -> dict[str, torch.Tensor]:
+        """Return `loss_cls`, `loss_bbox` and, where R is more than 1, `loss_dfl`."""
+        scores, written = self._rows(cls_scores, bbox_preds)
+        priors = self.places(cls_scores)
+        boxes = self.decode_boxes(priors, self._distances(written))
+        targets = self.assigners.assign(boxes, scores.sigmoid(), priors, truth)
+        losses = {"loss_cls": self.loss_cls(scores, targets.scores, reduction_override="sum")}
+
+        image, place = targets.positive.nonzero(as_tuple=True)
+        weight = targets.scores[image, place].sum(dim=-1)
+        stride = priors[place, 2:]
+        found, wanted = (one[image, place] / stride.repeat(1, 2) for one in (boxes, targets.boxes))
+        losses["loss_bbox"] = self.loss_bbox(found, wanted, weight=weight, reduction_override="sum")
+        if self.num_steps > 1:
+            sides = self.bbox_coder.encode(priors[place, :2] / stride, wanted, max_dis=self.num_steps - 1, eps=0.01)
+            losses["loss_dfl"] = self.loss_dfl(
+                self._distributions(bbox_preds)[image, place].reshape(-1, self.num_steps),
+                sides.reshape(-1),
+                weight=weight.repeat_interleave(4),
+                reduction_override="sum",
+            )
+        total = mean_over_ranks(targets.scores.sum(), like=scores, least=self.least_total)
+        total = torch.where(total > 0, total, 1)
+        factor = images_of_all(len(scores)) / total if self.times_images else 1 / total
+        return {name: loss * factor for name, loss in losses.items()}
+
+    def read(self, cls_scores: Maps, bbox_preds: Maps) -> DenseOutputs:
+        """Read classes and distances in strides."""
+        scores, written = self._rows(cls_scores, bbox_preds)
+        sizes = [h * w for h, w in map_sizes(cls_scores)]
+        return DenseOutputs(scores.sigmoid(), self._distances(written), self.places(cls_scores), sizes)
+
+    def decode_boxes(
+        self, priors: torch.Tensor, boxes: torch.Tensor, max_shape: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """Return boxes (..., N, 4) of distances (..., N, 4), in strides, from places (N, 4)."""
+        return self.bbox_coder.decode(priors[..., :2], boxes, priors[..., 2])
+
+    def _rows(self, cls_scores: Maps, bbox_preds: Maps) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return classes (B, P, K) and distances as they are told (B, P, 4 * R)."""
+        return flatten_levels(cls_scores, self.num_classes), flatten_levels(bbox_preds, 4 * self.num_steps)
+
+    def _distributions(self, bbox_preds: Maps) -> torch.Tensor:
+        """Return the distributions (B, P, 4 * R) that `loss_dfl` sees."""
+        return flatten_levels(bbox_preds, 4 * self.num_steps)
+
+    def _distances(self, written: torch.Tensor) -> torch.Tensor:
+        """Return distances in strides (..., 4)."""
+        return written if self.num_steps == 1 else expected_steps(written, self.num_steps)
 
 
 def expected_steps(logits: torch.Tensor, steps: int) -> torch.Tensor:

@@ -15,16 +15,24 @@ import torch
 from torch import nn
 
 from visuite.cv.layers import ConvModule
-from visuite.det.heads.dense import DenseOutputs, Features
-from visuite.det.heads.levels import Maps, flatten_levels, map_sizes, mean_over_ranks
+from visuite.det.heads.dense import Features
 from visuite.engine.model import BaseModule
-from visuite.yolo.heads.dense import YOLODense, images_of_all
-from visuite.yolo.heads.points import PointAssigners, expected_steps
-from visuite.yolo.heads.truth import BatchTruth
+from visuite.yolo.heads.points import PointDense
 from visuite.yolo.layers.sizes import make_divisible
 from visuite.yolo.registry import MODELS
 
 Cfg = Mapping[str, Any]
+
+LOSS_CLS: Cfg = {"type": "CrossEntropyLoss", "use_sigmoid": True, "reduction": "none", "loss_weight": 0.5}
+LOSS_BBOX: Cfg = {
+    "type": "IoULoss",
+    "iou_mode": "ciou",
+    "bbox_format": "xyxy",
+    "reduction": "sum",
+    "loss_weight": 7.5,
+    "return_iou": False,
+}
+LOSS_DFL: Cfg = {"type": "DistributionFocalLoss", "reduction": "mean", "loss_weight": 0.375}
 
 
 @MODELS.register_module()
@@ -62,7 +70,7 @@ class YOLOv8HeadModule(BaseModule):
         if num_base_priors != 1:
             raise ValueError(f"there is one point at a place, not num_base_priors={num_base_priors}")
         widths = [in_channels] * len(featmap_strides) if isinstance(in_channels, int) else in_channels
-        self.num_classes, self.reg_max, self.featmap_strides = num_classes, reg_max, tuple(featmap_strides)
+        self.num_classes, self.num_steps, self.featmap_strides = num_classes, reg_max, tuple(featmap_strides)
         self.in_channels = [make_divisible(width, widen_factor) for width in widths]
         inner = {
             "cls": max(self.in_channels[0], num_classes),
@@ -95,97 +103,26 @@ class YOLOv8HeadModule(BaseModule):
 
 
 @MODELS.register_module()
-class YOLOv8Head(YOLODense):
+class YOLOv8Head(PointDense):
     """Task-aligned points, with losses for classes, boxes and the distributions of distances.
 
     Args:
         head_module: Config or object, a `YOLOv8HeadModule`.
-        prior_generator: Where points stand.
-        bbox_coder: Distances in strides to boxes.
-        loss_cls: Config or object; reduction `none`.
-        loss_bbox: Config or object; reduction `sum`.
+        loss_cls: Config or object.
+        loss_bbox: Config or object.
         loss_dfl: Config or object.
-        train_cfg: See `YOLODense`.
-        test_cfg: See `YOLODense`.
-        init_cfg: How weights are initialised.
+        **kwargs: See `PointDense`.
     """
+
+    times_images = True
 
     def __init__(
         self,
         head_module: Any,
         *,
-        prior_generator: Any = {  # noqa: B006 (read only, as the next)
-            "type": "det.MlvlPointGenerator",
-            "offset": 0.5,
-            "strides": [8, 16, 32],
-        },
-        bbox_coder: Any = {"type": "DistancePointBBoxCoder"},  # noqa: B006
-        loss_cls: Any = {  # noqa: B006
-            "type": "CrossEntropyLoss",
-            "use_sigmoid": True,
-            "reduction": "none",
-            "loss_weight": 0.5,
-        },
-        loss_bbox: Any = {  # noqa: B006
-            "type": "IoULoss",
-            "iou_mode": "ciou",
-            "bbox_format": "xyxy",
-            "reduction": "sum",
-            "loss_weight": 7.5,
-            "return_iou": False,
-        },
-        loss_dfl: Any = {"type": "DistributionFocalLoss", "reduction": "mean", "loss_weight": 0.375},  # noqa: B006
-        train_cfg: Cfg | None = None,
-        test_cfg: Cfg | None = None,
-        init_cfg: Any = None,
+        loss_cls: Any = LOSS_CLS,
+        loss_bbox: Any = LOSS_BBOX,
+        loss_dfl: Any = LOSS_DFL,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            head_module,
-            prior_generator=prior_generator,
-            bbox_coder=bbox_coder,
-            train_cfg=train_cfg,
-            test_cfg=test_cfg,
-            init_cfg=init_cfg,
-        )
-        self.reg_max = self.head_module.reg_max
-        self.loss_cls, self.loss_bbox, self.loss_dfl = (MODELS.build(one) for one in (loss_cls, loss_bbox, loss_dfl))
-        self.assigners = PointAssigners(self.train_cfg)
-
-    def loss_by_feat(self, cls_scores: Maps, bbox_preds: Maps, *, truth: BatchTruth) -> dict[str, torch.Tensor]:
-        """Return `loss_cls`, `loss_bbox` and `loss_dfl`."""
-        scores, written = flatten_levels(cls_scores, self.num_classes), flatten_levels(bbox_preds, 4 * self.reg_max)
-        priors = self.places(cls_scores)
-        boxes = self.decode_boxes(priors, expected_steps(written, self.reg_max))
-        targets = self.assigners.assign(boxes, scores.sigmoid(), priors, truth)
-        total = mean_over_ranks(targets.scores.sum(), like=scores)
-        losses = {"loss_cls": self.loss_cls(scores, targets.scores).sum() / total}
-
-        image, place = targets.positive.nonzero(as_tuple=True)
-        weight = targets.scores[image, place].sum(dim=-1)
-        stride = priors[place, 2:]
-        wanted = targets.boxes[image, place] / stride.repeat(1, 2)
-        losses["loss_bbox"] = self.loss_bbox(boxes[image, place] / stride.repeat(1, 2), wanted, weight=weight) / total
-        distances = self.bbox_coder.encode(priors[place, :2] / stride, wanted, max_dis=self.reg_max - 1, eps=0.01)
-        losses["loss_dfl"] = self.loss_dfl(
-            written[image, place].reshape(-1, self.reg_max),
-            distances.reshape(-1),
-            weight=weight[:, None].expand(-1, 4).reshape(-1),
-            avg_factor=total,
-        )
-        images = images_of_all(len(scores))
-        return {name: loss * images for name, loss in losses.items()}
-
-    def read(self, cls_scores: Maps, bbox_preds: Maps) -> DenseOutputs:
-        """Read classes and distances in strides."""
-        return DenseOutputs(
-            flatten_levels(cls_scores, self.num_classes).sigmoid(),
-            expected_steps(flatten_levels(bbox_preds, 4 * self.reg_max), self.reg_max),
-            self.places(cls_scores),
-            [h * w for h, w in map_sizes(cls_scores)],
-        )
-
-    def decode_boxes(
-        self, priors: torch.Tensor, boxes: torch.Tensor, max_shape: Sequence[int] | None = None
-    ) -> torch.Tensor:
-        """Return boxes (..., N, 4) of distances (..., N, 4), in strides, from places (N, 4)."""
-        return self.bbox_coder.decode(priors[..., :2], boxes, priors[..., 2])
+        super().__init__(head_module, loss_cls=loss_cls, loss_bbox=loss_bbox, loss_dfl=loss_dfl, **kwargs)
