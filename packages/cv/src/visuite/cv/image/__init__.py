@@ -29,6 +29,7 @@ from visuite.cv.image.enhance import (
     solarize_add,
 )
 from visuite.cv.image.geometry import (
+    blank,
     fitting_size,
     imcrop,
     imflip,
@@ -61,6 +62,7 @@ __all__ = [
     "bgr2hls",
     "bgr2hsv",
     "bgr2rgb",
+    "blank",
     "cutout",
     "fitting_size",
     "frames2video",

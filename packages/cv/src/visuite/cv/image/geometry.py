@@ -203,10 +203,17 @@ def impad(
     widths = [(top, bottom), (left, right), (0, 0)][: img.ndim]
     if padding_mode != "constant":
         return np.pad(img, widths, mode=padding_mode)  # type: ignore[call-overload]
-    out = np.empty((img.shape[0] + top + bottom, img.shape[1] + left + right, *img.shape[2:]), img.dtype)
-    out[...] = pad_val
+    out = blank((img.shape[0] + top + bottom, img.shape[1] + left + right, *img.shape[2:]), img.dtype, pad_val)
     out[top : top + img.shape[0], left : left + img.shape[1]] = img
     return out
+
+
+def blank(shape: Sequence[int], dtype: Any, value: float | Sequence[float]) -> np.ndarray:
+    """Return an image of a shape (H, W) or (H, W, C) that has one value everywhere, or one per channel."""
+    img = np.empty(shape, dtype)
+    img[:1] = value  # a row of pixels is copied many times faster than one pixel
+    img[1:] = img[:1]
+    return img
 
 
 def impad_to_multiple(img: np.ndarray, divisor: int, pad_val: float | Sequence[float] = 0) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from visuite.cv.image import fitting_size
+from visuite.cv.image import blank, fitting_size
 from visuite.cv.transforms.base import RandomTransform
 from visuite.cv.transforms.moves import Numbers, resize_sample, seg_keys
 from visuite.cv.transforms.objects import OBJECT_KEYS, drop_outside, join_objects
@@ -131,9 +131,7 @@ def mixed_in(results: dict[str, Any], count: int, name: str) -> Sequence[dict[st
 
 def empty_canvas(like: np.ndarray, size: tuple[int, int], value: Numbers) -> np.ndarray:
     """Return an image of size (w, h) and one value, with the kind and the channels of another (h, w, ...)."""
-    canvas = np.empty((size[1], size[0], *like.shape[2:]), like.dtype)
-    canvas[...] = value
-    return canvas
+    return blank((size[1], size[0], *like.shape[2:]), like.dtype, value)
 
 
 def paste(canvas: np.ndarray, img: np.ndarray, left: int, top: int) -> None:

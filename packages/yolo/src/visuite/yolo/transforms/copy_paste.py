@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 
 from visuite.cv.masks import BitmapMasks, polygons_to_bitmap
@@ -46,10 +47,8 @@ class YOLOv5CopyPaste(RandomTransform):
         mirrored = dict(results)
         keep_objects(mirrored, fitting)
         flip_sample(mirrored, "horizontal")
-        img = results["img"].copy()
-        cover = _union(mirrored["gt_masks"])
-        np.copyto(img, mirrored["img"], where=cover.reshape(*cover.shape, *[1] * (img.ndim - 2)))
-        results["img"] = img
+        img, cover = results["img"], _union(mirrored["gt_masks"])
+        results["img"] = cv2.copyTo(mirrored["img"], cover.view(np.uint8), img.copy()).reshape(img.shape)
         join_objects(results, [mirrored])
         return results
 
