@@ -2,6 +2,7 @@
 
 from visuite.yolo.layers.bifusion import BiFusion
 from visuite.yolo.layers.c2f import CSPLayerWithTwoConv
+from visuite.yolo.layers.cbam import CBAM
 from visuite.yolo.layers.csp_res_layer import CSPResLayer, EffectiveSELayer, PPYOLOEBasicBlock
 from visuite.yolo.layers.downsample import MaxPoolAndStrideConvBlock, halving_pool
 from visuite.yolo.layers.elan import EELANBlock, ELANBlock, TinyDownSampleBlock
@@ -18,6 +19,7 @@ from visuite.yolo.layers.sizes import make_divisible, make_round
 from visuite.yolo.layers.spp_csp import SPPFCSPBlock
 
 __all__ = [
+    "CBAM",
     "BepC3StageBlock",
     "BiFusion",
     "BottleRep",
