@@ -57,7 +57,7 @@ class Dropout(nn.Dropout):
 
 @MODELS.register_module()
 class DropBlock(nn.Module):
-    """Zero squares of a map while training, and scale the rest so that the mean stays (Ghiasi et al., arXiv:1810.12890).
+    """Zero squares of a map while training, and scale the rest so that the mean stays (arXiv:1810.12890).
 
     Args:
         drop_prob: About the part of a map that is zeroed.

@@ -81,7 +81,7 @@ class YOLOv6EfficientRep(YOLOBackbone):
         return modules
 
     def _pool(self, channels: int) -> nn.Module:
-        if self.use_cspsppf:  # a quarter of 2 K, half of the channels: YOLOv6-N and S have 4.7 and 18.5 million weights
+        if self.use_cspsppf:  # on half of the channels, by the 4.7 and 18.5 million weights of YOLOv6-N and S v3.0
             return SPPFCSPBlock(channels, channels, expand_ratio=0.25, **self.cfgs)
         return SPPBottleneck(channels, channels, **self.cfgs)
 

@@ -39,7 +39,8 @@ def _stages(
         blocks: Pairs of 3x3 convolutions in each `ELANBlock`.
         elans: How many of these are summed.
     """
-    rows, before = [], stem
+    rows: list[Stage] = []
+    before = stem
     for width, inner, out in widths:
         options = {"halve": halve if rows else first, "width": width, "ratio": inner / width, "elans": elans}
         rows.append(Stage(before, out, blocks, options=options))

@@ -179,17 +179,9 @@ class ConvWrapper(nn.Module):
         act_cfg: Cfg | None = _SILU,
     ) -> None:
         super().__init__()
-        self.block = ConvModule(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride=stride,
-            padding=kernel_size // 2,
-            groups=groups,
-            bias=bias,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
-        )
+        shape: dict[str, Any] = {"stride": stride, "padding": kernel_size // 2, "groups": groups, "bias": bias}
+        cfgs: dict[str, Any] = {"norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        self.block = ConvModule(in_channels, out_channels, kernel_size, **shape, **cfgs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, K, H / s, W / s), rounded up."""

@@ -77,7 +77,7 @@ class YOLOv7PAFPN(YOLONeck):
         channels, out_channels = self.in_channels[index], self.out_channels[index]
         if index < self.levels - 1:
             return ConvModule(channels, out_channels, 1, **self.cfgs)
-        options = {"expand_ratio": self.spp_expand_ratio, "is_tiny_version": self.is_tiny_version}
+        options: dict[str, Any] = {"expand_ratio": self.spp_expand_ratio, "is_tiny_version": self.is_tiny_version}
         return SPPFCSPBlock(channels, out_channels, **options, **self.cfgs)
 
     def build_upsample_layer(self, index: int) -> nn.Module:
