@@ -87,7 +87,7 @@ class DenseHead(BaseModule):
 
     def loss(self, x: Features, batch_data_samples: Sequence[DetDataSample]) -> dict[str, torch.Tensor]:
         """Return the losses of features (B, C, H_l, W_l)."""
-        return self._losses(self(x), batch_data_samples)
+        return self.loss_by_feat(*self(x), **_truth_of(batch_data_samples))
 
     def predict(
         self, x: Features, batch_data_samples: Sequence[DetDataSample], rescale: bool = False
@@ -114,15 +114,8 @@ class DenseHead(BaseModule):
         """
         maps = self(x)
         metas = [sample.metainfo for sample in batch_data_samples]
-        return self._losses(maps, batch_data_samples), self.predict_by_feat(
-            *maps, batch_img_metas=metas, cfg=proposal_cfg
-        )
-
-    def _losses(self, maps: tuple[Any, ...], samples: Sequence[DetDataSample]) -> dict[str, torch.Tensor]:
-        objects, ignored, metas = unpack_gt_instances(samples)
-        return self.loss_by_feat(
-            *maps, batch_gt_instances=objects, batch_img_metas=metas, batch_gt_instances_ignore=ignored
-        )
+        losses = self.loss_by_feat(*maps, **_truth_of(batch_data_samples))
+        return losses, self.predict_by_feat(*maps, batch_img_metas=metas, cfg=proposal_cfg)
 
     @torch.no_grad()
     def predict_by_feat(
@@ -166,6 +159,12 @@ class DenseHead(BaseModule):
     ) -> InstanceData:
         """Make the result of an image of its candidates; see `finish`."""
         return finish(candidates, cfg, meta, rescale=rescale, with_nms=with_nms)
+
+
+def _truth_of(samples: Sequence[DetDataSample]) -> dict[str, Any]:
+    """Return what `loss_by_feat` takes besides the maps."""
+    objects, ignored, metas = unpack_gt_instances(samples)
+    return {"batch_gt_instances": objects, "batch_img_metas": metas, "batch_gt_instances_ignore": ignored}
 
 
 def best_of_levels(

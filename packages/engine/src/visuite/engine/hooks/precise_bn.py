@@ -19,7 +19,7 @@ from visuite.engine.dataset.seeding import kept_generators, mix
 from visuite.engine.dist import all_reduce_params
 from visuite.engine.hooks.hook import DataBatch, Hook
 from visuite.engine.logging import print_log
-from visuite.engine.model.base_model import call_with
+from visuite.engine.model.base_model import as_arguments
 from visuite.engine.model.wrapping import unwrap_model
 from visuite.engine.registry import HOOKS
 
@@ -71,7 +71,8 @@ class PreciseBNHook(Hook):
         devices = [one for one in {norm.running_mean.device for norm in norms} if one.type == "cuda"]
         with kept_generators(), torch.random.fork_rng(devices), torch.no_grad(), _gathering(norms) as moments:
             for batch in self._batches(runner, done):
-                call_with(model, model.data_preprocessor(batch, False), "tensor")
+                args, kwargs = as_arguments(model.data_preprocessor(batch, False))
+                model(*args, **kwargs, mode="tensor")
         all_reduce_params(moments.values(), op="sum")
         for norm, (count, total, square) in moments.items():
             if count.any():  # something came to this norm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -73,19 +73,20 @@ class BaseModel(BaseModule):
         return parse_losses(losses)
 
     def _run_forward(self, data: Any, mode: str) -> Any:
-        return call_with(self, data, mode)
+        args, kwargs = as_arguments(data)
+        return self(*args, **kwargs, mode=mode)
 
 
-def call_with(model: Callable[..., Any], data: Any, mode: str) -> Any:
-    """Call a model with a batch: a dict as keyword arguments, a list or tuple as positional ones.
+def as_arguments(data: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """Return what a model is called with for a batch: a dict is keyword arguments, a list or tuple positional ones.
 
     Raises:
         TypeError: the batch is none of these.
     """
     if isinstance(data, Mapping):
-        return model(**data, mode=mode)
+        return (), data
     if isinstance(data, (list, tuple)):
-        return model(*data, mode=mode)
+        return data, {}
     raise TypeError(f"a preprocessed batch is a dict, list or tuple, not a {type(data).__name__}")
 
 
@@ -107,8 +108,8 @@ def train_step_through(
         before_update: Called with the loss before the backward pass.
     """
     with optim_wrapper.optim_context(outer):
-        batch = model.data_preprocessor(data, True)
-        losses = call_with(outer, batch, "loss")
+        args, kwargs = as_arguments(model.data_preprocessor(data, True))
+        losses = outer(*args, **kwargs, mode="loss")
     loss, log_vars = model.parse_losses(losses)
     if before_update is not None:
         before_update(loss)

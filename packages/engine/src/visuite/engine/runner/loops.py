@@ -136,9 +136,10 @@ class TrainLoop(BaseLoop):
         runner.call_hook("after_train_iter", **batch, outputs=logged)
         self._iter += 1
 
-    def _run_batch(self, idx: int, data_batch: Any) -> None:
+    @contextmanager
+    def _ending_iter(self, idx: int) -> Iterator[None]:
         self._doing = "iter"
-        self.run_iter(idx, data_batch)
+        yield
         self._doing = None
         self._batch = idx + 1
 
@@ -232,7 +233,8 @@ class EpochBasedTrainLoop(TrainLoop):
         self.runner.call_hook("before_train_epoch")
         self.runner.model.train()
         for idx, data_batch in enumerate(epoch_batches(self.dataloader, self._epoch, self._batch), self._batch):
-            self._run_batch(idx, data_batch)
+            with self._ending_iter(idx):
+                self.run_iter(idx, data_batch)
         with self._ending_epoch():
             self.runner.call_hook("after_train_epoch")
 
@@ -287,7 +289,9 @@ class IterBasedTrainLoop(TrainLoop):
         self._validate_when_due()
         batches = endless_batches(self.dataloader, self._batch)
         while self._iter < self._max_iters and not self.stop_training:
-            self._run_batch(self._batch, next(batches))
+            data_batch = next(batches)
+            with self._ending_iter(self._batch):
+                self.run_iter(self._batch, data_batch)
             self._validate_when_due()
         with self._ending_epoch():
             self.runner.call_hook("after_train_epoch")
