@@ -5,10 +5,10 @@ sizes = dict(n=(0.33, 0.25, 1024), s=(0.33, 0.5, 1024), m=(0.67, 0.75, 768), l=(
 size = "{{$SIZE:s}}"
 work_dir = f"work_dirs/yolov8_{size}_coco"
 deepen, widen, last = sizes[size]
-factors, widths = dict(deepen_factor=deepen, widen_factor=widen), [256, 512, last]
-neck = dict(factors, in_channels=widths, out_channels=widths)
+of_size, widths = dict(deepen_factor=deepen, widen_factor=widen), [256, 512, last]
+neck = dict(of_size, in_channels=widths, out_channels=widths)
 head = dict(head_module=dict(in_channels=widths, widen_factor=widen))
-model = dict(backbone=dict(factors, last_stage_out_channels=last), neck=neck, bbox_head=head)
+model = dict(backbone=dict(of_size, last_stage_out_channels=last), neck=neck, bbox_head=head)
 if size in ("m", "l", "x"):
     mixup = dict(type="YOLOv5MixUp", prob=0.1 if size == "m" else 0.15, pre_transform=_base_.tiles)
     train_pipeline = [*_base_.tiles, mixup, *_base_.finish]

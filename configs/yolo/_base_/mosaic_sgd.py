@@ -6,6 +6,10 @@ scale, half = _base_.img_scale, [-edge // 2 for edge in _base_.img_scale]
 mosaic = dict(type="Mosaic", img_scale=scale, pad_val=114.0, pre_transform=_base_.load)
 warp = dict(type="YOLOv5RandomAffine", max_rotate_degree=0.0, max_shear_degree=0.0, border_val=(114, 114, 114))
 gentle, strong = dict(warp, scaling_ratio_range=(0.5, 1.5)), dict(warp, scaling_ratio_range=(0.1, 1.9))
+fill = [
+    dict(type="YOLOv5KeepRatioResize", scale=scale),
+    dict(type="LetterResize", scale=scale, allow_scale_up=True, pad_val=dict(img=114)),
+]
 finish = [dict(type="YOLOv5HSVRandomAug"), _base_.flip, _base_.pack]
 
 # Large models see more of it than small ones, and two mosaics at once now and then.

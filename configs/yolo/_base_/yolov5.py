@@ -1,10 +1,10 @@
 # YOLOv5, version 6.1, in its size l. Losses weigh what they shall for 80 classes and images of 640 pixels.
+_base_ = "detector.py"
+
 channels, strides = [256, 512, 1024], [8, 16, 32]
 anchors = [[(10, 13), (16, 30), (33, 23)], [(30, 61), (62, 45), (59, 119)], [(116, 90), (156, 198), (373, 326)]]
 bce = dict(type="CrossEntropyLoss", use_sigmoid=True, reduction="mean")
 model = dict(
-    type="YOLODetector",
-    data_preprocessor=dict(type="YOLOv5DetDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
     backbone=dict(type="YOLOv5CSPDarknet"),
     neck=dict(type="YOLOv5PAFPN", in_channels=channels, out_channels=channels, num_csp_blocks=3),
     bbox_head=dict(
@@ -18,8 +18,5 @@ model = dict(
         loss_obj=dict(bce, loss_weight=0.7),
         prior_match_thr=4.0,
         obj_level_weights=[4.0, 1.0, 0.4],
-    ),
-    test_cfg=dict(
-        multi_label=True, nms_pre=30000, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.65), max_per_img=300
     ),
 )

@@ -1,8 +1,8 @@
 # YOLOv8 in its size l.
+_base_ = "detector.py"
+
 channels, strides, num_classes = [256, 512, 512], [8, 16, 32], 80
 model = dict(
-    type="YOLODetector",
-    data_preprocessor=dict(type="YOLOv5DetDataPreprocessor", mean=[0.0] * 3, std=[255.0] * 3, bgr_to_rgb=True),
     backbone=dict(type="YOLOv8CSPDarknet", last_stage_out_channels=channels[-1]),
     neck=dict(type="YOLOv8PAFPN", in_channels=channels, out_channels=channels),
     bbox_head=dict(
@@ -21,7 +21,5 @@ model = dict(
             type="BatchTaskAlignedAssigner", num_classes=num_classes, use_ciou=True, topk=10, alpha=0.5, beta=6.0
         )
     ),
-    test_cfg=dict(
-        multi_label=True, nms_pre=30000, score_thr=0.001, nms=dict(type="nms", iou_threshold=0.7), max_per_img=300
-    ),
+    test_cfg=dict(nms=dict(iou_threshold=0.7)),
 )

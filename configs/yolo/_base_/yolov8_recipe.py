@@ -2,11 +2,7 @@
 _base_ = "mosaic_sgd.py"
 
 epochs, last_epochs = 500, 10
-load, finish, half = _base_.load, _base_.finish, _base_.half
-fill = [
-    dict(type="YOLOv5KeepRatioResize", scale=_base_.scale),
-    dict(type="LetterResize", scale=_base_.scale, allow_scale_up=True, pad_val=dict(img=114)),
-]
+load, fill, finish, half = _base_.load, _base_.fill, _base_.finish, _base_.half
 gentle, strong = dict({{_base_.gentle}}, max_aspect_ratio=100), dict({{_base_.strong}}, max_aspect_ratio=100)
 train_pipeline = [*load, _base_.mosaic, dict(gentle, border=half), *finish]
 last_pipeline, strong_last_pipeline = [*load, *fill, gentle, *finish], [*load, *fill, strong, *finish]
