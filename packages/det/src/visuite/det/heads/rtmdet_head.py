@@ -89,12 +89,9 @@ class RTMDetSepBNHead(DenseHead):
         style: dict[str, Any] = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
 
         def stacks() -> nn.ModuleList:
-            widths = [in_channels, *[feat_channels] * stacked_convs]
-            made = nn.ModuleList(
-                nn.ModuleList(kind(widths[i], feat_channels, 3, padding=1, **style) for i in range(stacked_convs))
-                for _ in range(levels)
+            return conv_stacks(
+                levels, in_channels, feat_channels, stacked_convs, kind=kind, style=style, share_conv=share_conv
             )
-            return _sharing_convolutions(made) if share_conv else made
 
         def predictors(channels: int) -> nn.ModuleList:
             last: dict[str, Any] = {"kernel_size": pred_kernel_size, "padding": pred_kernel_size // 2}
@@ -185,6 +182,34 @@ class RTMDetSepBNHead(DenseHead):
                 map_sizes(maps), dtype=torch.float32, device=maps[0].device, with_stride=True
             )
         )
+
+
+def conv_stacks(
+    levels: int,
+    in_channels: int,
+    channels: int,
+    depth: int,
+    *,
+    kind: type[nn.Module],
+    style: Cfg,
+    share_conv: bool,
+) -> nn.ModuleList:
+    """Return a stack of 3x3 convolutions for each level.
+
+    Args:
+        levels: How many levels there are.
+        in_channels: Channels of the features.
+        channels: Channels of all that comes out.
+        depth: Convolutions in a stack.
+        kind: `ConvModule` or `DepthwiseSeparableConvModule`.
+        style: Its `conv_cfg`, `norm_cfg` and `act_cfg`.
+        share_conv: Levels share the convolutions, not their norms.
+    """
+    widths = [in_channels, *[channels] * depth]
+    stacks = nn.ModuleList(
+        nn.ModuleList(kind(widths[i], channels, 3, padding=1, **style) for i in range(depth)) for _ in range(levels)
+    )
+    return _sharing_convolutions(stacks) if share_conv else stacks
 
 
 def _sharing_convolutions(stacks: nn.ModuleList) -> nn.ModuleList:

@@ -35,9 +35,10 @@ class BatchDynamicSoftLabelAssigner(nn.Module):
     """Match by the sum of cross entropy with the overlap as target, `-log(overlap)` and the distance from the centre,
     among the priors inside objects.
 
+    Only the object's own class makes cross entropy here, not all classes as in detection's `DynamicSoftLabelAssigner`.
     An object gets as many priors as its `topk` best overlaps add up to. The score of a prior shall be how much the box
-    predicted there overlaps the object. Objects are looked at a slice at a time, and classes never make another
-    dimension: memory is bound by two dozen matrices of 16 MiB.
+    predicted there overlaps the object. Objects are looked at a slice at a time: memory is bound by two dozen matrices
+    of 16 MiB.
 
     Args:
         num_classes: K.
@@ -91,17 +92,14 @@ class BatchDynamicSoftLabelAssigner(nn.Module):
         inside = torch.zeros(scores.shape[:2], dtype=torch.bool, device=scores.device)
         for part in object_slices(gt_bboxes, len(priors)):
             inside |= (inside_boxes(priors, gt_bboxes[:, part]) & (pad_bbox_flag[:, part] > 0)).any(dim=1)
-        absent = F.softplus(scores) * scores.sigmoid() ** 2  # what a class costs that is not the object's
-        all_absent = absent.sum(dim=-1)[:, None]
         contest = Contest(*inside.shape, inside.device)
         for part in object_slices(gt_bboxes, len(priors)):
             boxes = gt_bboxes[:, part]
             overlaps = self.iou_calculator(boxes, pred_bboxes)
             own = scores_of_labels(scores, labels[:, part])
             entropy = (F.softplus(own) - own * overlaps) * (overlaps - own.sigmoid()) ** 2
-            classes = all_absent - scores_of_labels(absent, labels[:, part]) + entropy
             centre = 10 ** (centre_distances(priors, boxes) / priors[:, 2] - self.soft_center_radius)
-            costs = classes - self.iou_weight * (overlaps + EPS).log() + centre
+            costs = entropy - self.iou_weight * (overlaps + EPS).log() + centre
             costs = costs.masked_fill(~(inside[:, None] & (pad_bbox_flag[:, part] > 0)), torch.inf)
             contest.update(*dynamic_k(costs, overlaps, inside[:, None], self.topk), -costs, part.start)
         owners = contest.owners()

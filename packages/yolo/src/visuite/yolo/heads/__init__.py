@@ -1,6 +1,7 @@
 """Dense heads of the YOLO family: one algorithm, one file."""
 
 from visuite.yolo.heads.ppyoloe_head import PPYOLOEHead, PPYOLOEHeadModule
+from visuite.yolo.heads.rtmdet_head import RTMDetHead, RTMDetSepBNHeadModule
 from visuite.yolo.heads.yolov5_head import YOLOv5Head, YOLOv5HeadModule
 from visuite.yolo.heads.yolov5_ins_head import YOLOv5InsHead, YOLOv5InsHeadModule
 from visuite.yolo.heads.yolov6_head import YOLOv6Head, YOLOv6HeadModule
@@ -11,6 +12,8 @@ from visuite.yolo.heads.yolox_head import YOLOXHead, YOLOXHeadModule
 __all__ = [
     "PPYOLOEHead",
     "PPYOLOEHeadModule",
+    "RTMDetHead",
+    "RTMDetSepBNHeadModule",
     "YOLOXHead",
     "YOLOXHeadModule",
     "YOLOv5Head",

@@ -110,7 +110,7 @@ class PointDense(YOLODense):
             (B, 4 * R, ...).
         prior_generator: Where points stand.
         bbox_coder: Distances in strides to boxes.
-        loss_cls: Config or object, over scores (B, P, K).
+        loss_cls: Config or object, over scores (B * P, K).
         loss_bbox: Config or object, over boxes in strides.
         loss_dfl: Config or object; counts where R is more than 1.
         train_cfg: See `YOLODense`.
@@ -118,6 +118,8 @@ class PointDense(YOLODense):
         init_cfg: How weights are initialised.
     """
 
+    #: The assigner takes scores before the sigmoid.
+    assigns_by_logits: ClassVar[bool] = False
     #: Losses are multiplied by the images of all processes.
     times_images: ClassVar[bool] = False
     #: The sum that losses are divided by is at least this; it is 1 where there is nothing to learn.
@@ -153,8 +155,9 @@ class PointDense(YOLODense):
         scores, written = self._rows(cls_scores, bbox_preds)
         priors = self.places(cls_scores)
         boxes = self.decode_boxes(priors, self._distances(written))
-        targets = self.assigners.assign(boxes, scores.sigmoid(), priors, truth)
-        losses = {"loss_cls": self.loss_cls(scores, targets.scores, reduction_override="sum")}
+        targets = self.assigners.assign(boxes, scores if self.assigns_by_logits else scores.sigmoid(), priors, truth)
+        flat, wanted_scores = scores.flatten(0, 1), targets.scores.flatten(0, 1)
+        losses = {"loss_cls": self.loss_cls(flat, wanted_scores, reduction_override="sum")}
 
         image, place = targets.positive.nonzero(as_tuple=True)
         weight = targets.scores[image, place].sum(dim=-1)
