@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import math
 import os
 import statistics
 import sys
@@ -112,7 +113,8 @@ def trained(program: Program, images: Tensor) -> Callable[[], tuple[Tensor, Tens
         images.grad = None
         out = program(images)
         if not weights:
-            weights.append(torch.randn(out.shape, generator=torch.Generator().manual_seed(0)).to(out))
+            drawn = torch.randn(out.shape, generator=torch.Generator("cpu").manual_seed(0), device="cpu")
+            weights.append(drawn.to(out))
         (out * weights[0]).sum().backward()
         return out.detach(), images.grad
 
@@ -120,8 +122,8 @@ def trained(program: Program, images: Tensor) -> Callable[[], tuple[Tensor, Tens
 
 
 def distance(one: Tensor, other: Tensor) -> float:
-    """Return how far a tensor is from another, as a share of that one's length."""
-    return float((one - other).norm() / other.norm())
+    """Return how far a tensor is from another, as a share of that one's length; numbers that are none are far."""
+    return float(((one - other).norm() / other.norm()).nan_to_num(nan=math.inf))
 
 
 def seconds(program: Callable[[], object]) -> float:
@@ -169,7 +171,7 @@ def main() -> int:
     print("|---|---|---|---|---|")
     worst = 0.0
     for race in races(args.size):
-        if args.only in race.name:
+        if args.only.lower() in race.name.lower():
             ours, theirs, apart = measure(race, images, args.rounds)
             print(
                 f"| {race.name} | {ours * 1e3:.1f} | {theirs * 1e3:.1f} | {ours / theirs:.3f} | {apart:.0e} |",

@@ -190,7 +190,7 @@ def main() -> None:
         print("| pipeline | ours, images / s | torchvision v2, images / s | ratio |")
         print("|---|---|---|---|")
         for race in (classification(), detection((1333, 800), 640), detection((512, 512), 384)):
-            if args.only in race.name:
+            if args.only.lower() in race.name.lower():
                 ours, theirs = measure(race, records, args.rounds)
                 print(f"| {race.name} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.2f} |", flush=True)
 
