@@ -62,19 +62,20 @@ def stop_on_errors(cfg: Config) -> None:
 
 def _enter_scope(cfg: Config, findings: Findings) -> str | None:
     """Import what the config names, so that parts and checks are registered; return its scope, None if that fails."""
-    scope: str | None = str(cfg.get("default_scope") or "engine")
+    scope = str(cfg.get("default_scope") or "engine")
+    installed = True
     try:
         package = import_scope(scope)
         if package is not None and importlib.util.find_spec(f"{package.__name__}.check") is not None:
             importlib.import_module(f"{package.__name__}.check")
     except ImportError as error:
         findings.error("default_scope", str(error))
-        scope = None
+        installed = False
     try:
         cfg.import_custom_modules()
     except (ImportError, ConfigError, TypeError) as error:
         findings.error("custom_imports", str(error))
-    return scope
+    return scope if installed else None
 
 
 def _check_runner(cfg: Config, findings: Findings) -> None:
