@@ -65,8 +65,10 @@ def plain_losses(maps: Any, truth: Any, matches: Matches) -> dict[str, torch.Ten
     obj = [[], []]
     for image in range(images):
         for prior, place in enumerate(PLACES):
-            target = torch.tensor(wanted.get((image, prior), 0.0))
-            obj[place[0]].append(F.binary_cross_entropy_with_logits(said_at(maps, image, place)[2], target))
+            level, row, column, anchor = place
+            sign = maps[2][level][image, anchor, row, column]
+            target = wanted.get((image, prior), 0.0)
+            obj[level].append(F.softplus(sign) - target * sign)
 
     def total(levels: list[list[torch.Tensor]], weights: tuple[float, float]) -> torch.Tensor:
         means = [torch.stack(one).mean() * weight if one else zero for one, weight in zip(levels, weights, strict=True)]

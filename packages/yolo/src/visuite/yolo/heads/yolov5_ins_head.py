@@ -36,6 +36,10 @@ from visuite.yolo.registry import MODELS
 LOSS_MASK: Cfg = {"type": "CrossEntropyLoss", "use_sigmoid": True, "reduction": "none"}
 
 
+#: Of more pixels of pairs than these, 256 MiB for each float32 map of them, only a few are kept in memory at a time.
+PIXELS_AT_ONCE = 2**26
+
+
 class ProtoModule(BaseModule):
     """Prototypes: a 3x3 convolution, twice the size by nearest pixels, a 3x3 and a 1x1 one.
 
@@ -177,7 +181,7 @@ class YOLOv5InsHead(AnchorDense):
         """Return the mean cost of a pixel inside an object's box, times the images of all processes: the mean of the
         pairs of an image and a level, the mean of the images, the sum of the levels.
 
-        Many pairs are looked at a few at a time, and again for their gradients, so that memory is bound.
+        Very many pairs are looked at a few at a time, and again for their gradients: memory is bound.
 
         Args:
             coefficients: (B, P, D).
@@ -202,13 +206,13 @@ class YOLOv5InsHead(AnchorDense):
         rows = [coefficients[matches.images, matches.priors], boxes, share[:, None], number[:, None].to(protos)]
         order = matches.images.argsort(stable=True)
         pairs, _ = padded(matches.images[order], torch.cat(rows, dim=1)[order], images)
-        parts = list(object_chunks(pairs.shape[1], images * h * w))
-        if len(parts) > 1:
-            cost_of = partial(checkpoint, self._cost, use_reentrant=False, preserve_rng_state=False)
+        if pairs.shape[1] * images * h * w <= PIXELS_AT_ONCE:
+            total = total + self._cost(pairs, protos, masks)
         else:
-            cost_of = self._cost
-        cost = sum((cost_of(pairs[:, part], protos, masks) for part in parts), start=total)
-        return cost * self.loss_mask_weight * images_of_all(images)
+            forget = partial(checkpoint, self._cost, use_reentrant=False, preserve_rng_state=False)
+            for part in object_chunks(pairs.shape[1], images * h * w):
+                total = total + forget(pairs[:, part], protos, masks)
+        return total * self.loss_mask_weight * images_of_all(images)
 
     def _cost(self, pairs: torch.Tensor, protos: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         """Add up the cost of pairs (B, q, D + 6): coefficients, a box in pixels of the prototypes, weight, number."""
