@@ -59,7 +59,7 @@ def training_data(cfg: Config) -> list[Any]:
     return [one for one in everywhere(whole) if not wrapped(one)]
 
 
-def told(name: str, sizes: Array, levels: Levels, match_thr: float) -> tuple[str, ...]:
+def told(name: str, sizes: Array, levels: Levels, match_thr: float) -> tuple[str, str, str, str]:
     """Return the row of some anchors in the table."""
     quality = anchor_quality(sizes, np.array([one for level in levels for one in level], float), match_thr)
     return name, f"{quality.mean_iou:.4f}", f"{quality.recall:.4f}", f"{quality.matches:.2f}"
