@@ -36,11 +36,11 @@ class _LoadedWhenAsked(ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         if vars(torch.ops).get("torchvision") is self:
-            del torch.ops.torchvision
+            del vars(torch.ops)["torchvision"]
         if "torchvision" not in sys.modules:  # else it is loaded, or just now asking for its own operators
             kernels()
         return getattr(torch.ops.torchvision, name)
 
 
 if "torchvision" not in sys.modules:
-    torch.ops.torchvision = _LoadedWhenAsked("torchvision")
+    vars(torch.ops)["torchvision"] = _LoadedWhenAsked("torchvision")
