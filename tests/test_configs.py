@@ -6,9 +6,13 @@ import ast
 from pathlib import Path
 
 import pytest
+import torch
 
+from visuite.cv.layers import switch_to_deploy
 from visuite.engine.check import check_run
 from visuite.engine.config import Config
+from visuite.engine.registry import DefaultScope
+from visuite.yolo.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "configs").rglob("*.py"))
@@ -61,4 +65,29 @@ def test_the_sizes_of_a_family_have_folders_of_their_own():
     for path in LEAVES:
         cfg = Config.fromfile(path)
         if "sizes" in cfg:
-            assert cfg.work_dir == f"work_dirs/{path.stem.removesuffix('_in1k')}_{cfg['size']}_in1k"
+            family, data = path.stem.rsplit("_", 1)
+            assert cfg.work_dir == f"work_dirs/{family}_{cfg['size']}_{data}"
+
+
+#: Millions of weights of each YOLO's sizes, as published: of what predicts, each block being one convolution.
+PUBLISHED = {
+    "yolov5": {"n": 1.87, "s": 7.23, "m": 21.2, "l": 46.5, "x": 86.7},
+    "yolov6": {"n": 4.3, "t": 9.7, "s": 17.2, "m": 34.3, "l": 58.5},
+    "yolov7": {"tiny": 6.2, "l": 36.9, "x": 71.3},
+    "yolov8": {"n": 3.15, "s": 11.16, "m": 25.9, "l": 43.7, "x": 68.2},
+    "yolox": {"nano": 0.91, "tiny": 5.06, "s": 8.97, "m": 25.3, "l": 54.2, "x": 99.1},
+    "rtmdet": {"tiny": 4.8, "s": 8.9, "m": 24.7, "l": 52.3, "x": 94.8},
+    "ppyoloe": {"s": 7.93, "m": 23.43, "l": 52.2, "x": 98.42},
+}
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_the_smallest_yolo_of_a_family_has_as_many_weights_as_published(family, monkeypatch):
+    """Those of the other sizes follow from their factors, which `test_nothing_is_wrong_in_any_size` builds."""
+    path = ROOT / "configs" / "yolo" / f"{family}_coco.py"
+    assert set(Config.fromfile(path).sizes) == set(PUBLISHED[family])
+    size, millions = next(iter(PUBLISHED[family].items()))
+    monkeypatch.setenv("SIZE", size)
+    with torch.device("meta"), DefaultScope.overwrite_default_scope("yolo"):
+        model = switch_to_deploy(MODELS.build(Config.fromfile(path).model))
+    assert sum(one.numel() for one in model.parameters()) / 1e6 == pytest.approx(millions, rel=0.025)

@@ -1,5 +1,5 @@
 # YOLOX-tiny (arXiv:2107.08430) on blood cells, from scratch; the last four epochs go without mosaics, and with an L1 loss.
-_base_ = ["_base_/yolox.py", "_base_/bccd.py", "_base_/adamw_short.py"]
+_base_ = ["_base_/yolox_tiny.py", "_base_/bccd.py", "_base_/adamw_short.py"]
 
 calm = dict(type="YOLOXModeSwitchHook", new_train_pipeline=_base_.calm_pipeline, priority=48)
 model = dict(bbox_head=dict(head_module=dict(num_classes=3)))

@@ -1,6 +1,7 @@
-# Shapes with boxes: scenes of 160x160 pixels, drawn by tools/make_shapes.py into data/shapes.
-data_root, classes, size = "data/shapes/", ("disc", "square", "triangle", "star"), (160, 160)
+# Shapes with boxes, in scenes of 160x160 pixels, with mosaics; calm_pipeline is for the last epochs.
+_base_ = "../../det/_base_/shapes.py"
 
+size = (160, 160)
 load = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations", with_bbox=True)]
 last = [
     dict(type="det.RandomFlip", prob=0.75, direction=["horizontal", "vertical", "diagonal"]),
@@ -15,35 +16,11 @@ train_pipeline = [
 calm_pipeline = [*load, *last]
 test_pipeline = [*load, dict(type="PackDetInputs")]
 
-images = dict(type="YOLOv5CocoDataset", data_root=data_root, metainfo=dict(classes=classes))
+of_yolo = dict(type="YOLOv5CocoDataset")
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=2,
-    persistent_workers=True,
-    collate_fn=dict(type="yolov5_collate"),
-    sampler=dict(type="DefaultSampler", shuffle=True),
-    dataset=dict(
-        images,
-        ann_file="annotations/instances_train.json",
-        data_prefix=dict(img="images/train/"),
-        pipeline=train_pipeline,
-    ),
+    batch_size=16, collate_fn=dict(type="yolov5_collate"), dataset=dict(of_yolo, pipeline=train_pipeline)
 )
-val_dataloader = dict(
-    batch_size=16,
-    num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type="DefaultSampler", shuffle=False),
-    dataset=dict(
-        images,
-        ann_file="annotations/instances_val.json",
-        data_prefix=dict(img="images/val/"),
-        pipeline=test_pipeline,
-        test_mode=True,
-    ),
-)
+val_dataloader = dict(batch_size=16, dataset=dict(of_yolo, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type="det.CocoMetric", ann_file=data_root + "annotations/instances_val.json", metric="bbox")
+val_evaluator = dict(type="det.CocoMetric", metric="bbox")
 test_evaluator = val_evaluator
-val_cfg = dict()
-test_cfg = dict()
