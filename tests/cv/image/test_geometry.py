@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from visuite.cv.image import (
     bgr2gray,
     bgr2rgb,
+    blank,
     imcrop,
     imdenormalize,
     imflip,
@@ -167,3 +170,9 @@ def test_colours() -> None:
     assert np.array_equal(bgr2rgb(img), img[..., ::-1])
     assert bgr2gray(img, keepdim=True).shape == (13, 17, 1)
     assert bgr2rgb.__name__ == "bgr2rgb"
+
+
+@pytest.mark.parametrize(("shape", "value"), [((3, 4), 7), ((3, 4, 3), (1, 2, 3)), ((1, 2, 5), 9.0), ((0, 4, 3), 1)])
+def test_blank_images(shape: tuple[int, ...], value: Any) -> None:
+    got = blank(shape, np.uint8, value)
+    assert np.array_equal(got, np.full(shape, value, np.uint8))

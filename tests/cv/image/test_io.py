@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from visuite.cv.image import ImageError, imfrombytes, imread, imwrite
+from visuite.cv.image import ImageError, image_size, imfrombytes, imread, imwrite
 from visuite.cv.image.integrity import truncation
 
 
@@ -97,3 +97,23 @@ def test_bad_choices() -> None:
         imfrombytes(b"", backend="pilow")
     with pytest.raises(ValueError, match="encode"):
         imwrite(picture(), "a.nothing")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_sizes_are_those_of_images_that_are_read(tmp_path: Path, suffix: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(picture()).save(path, exif=exif)
+    assert image_size(path) == imread(path).shape[:2]
+
+
+def test_sizes_of_other_files(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((5, 7, 9), np.uint8))
+    assert image_size(tmp_path / "a.npy") == (5, 7)
+    (tmp_path / "x.jpg").write_bytes(b"this is text, not a picture")
+    with pytest.raises(ImageError, match=r"x\.jpg"):
+        image_size(tmp_path / "x.jpg")
+    with pytest.raises(FileNotFoundError):
+        image_size(tmp_path / "none.jpg")

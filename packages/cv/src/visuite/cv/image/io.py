@@ -120,8 +120,13 @@ def image_size(path: str | Path, *, backend_args: dict[str, Any] | None = None) 
     if isinstance(place, str):
         try:
             with Image.open(place) as opened:
-                turned = opened.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
-                return opened.size if turned else opened.size[::-1]
+                width, height = opened.size
+                told = opened.format != "PNG" or "exif" in opened.info  # else Pillow would decode it all to look on
+                turned = told and opened.getexif().get(_ORIENTATION, 1) in _ON_ITS_SIDE
+                if not turned:
+                    return height, width
+                if opened.format != "TIFF":  # of which versions of Pillow tell sizes differently
+                    return width, height
         except UnidentifiedImageError:
             pass  # one of those that Pillow does not know
     return imread(path, backend_args=backend_args).shape[:2]

@@ -155,10 +155,7 @@ class MinIoURandomCrop(RandomTransform):
             return False
         if not len(boxes):
             return True
-        inner = np.minimum(boxes[:, 2:], (x2, y2)) - np.maximum(boxes[:, :2], (x1, y1))
-        common = inner.clip(0).prod(axis=1)
-        union = (x2 - x1) * (y2 - y1) + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common
-        return bool((common / union).min() >= least and middles_inside(boxes, window).any())
+        return bool(window_overlaps(boxes, window).min() >= least and middles_inside(boxes, window).any())
 
 
 @dataclass(frozen=True)
@@ -356,6 +353,14 @@ def middles_inside(boxes: np.ndarray, window: Window) -> np.ndarray:
     """Whether the middle of each box (N, 4) lies inside a window, (N,) bool."""
     middles = (boxes[:, :2] + boxes[:, 2:]) / 2
     return ((middles > window[:2]) & (middles < window[2:])).all(axis=1)
+
+
+def window_overlaps(boxes: np.ndarray, window: Window) -> np.ndarray:
+    """Return the IoU of each box (N, 4) with a window, (N,)."""
+    x1, y1, x2, y2 = window
+    inner = np.minimum(boxes[:, 2:], (x2, y2)) - np.maximum(boxes[:, :2], (x1, y1))
+    common = inner.clip(0).prod(axis=1)
+    return common / ((x2 - x1) * (y2 - y1) + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common)
 
 
 def _about(x: int, y: int, wide: int, tall: int) -> Window:

@@ -11,7 +11,7 @@ import numpy as np
 from visuite.cv.transforms import RandomTransform, keep_objects
 from visuite.cv.transforms.crop import Window
 from visuite.cv.transforms.moves import crop_sample
-from visuite.det.transforms.cropping import middles_inside
+from visuite.det.transforms.cropping import middles_inside, window_overlaps
 from visuite.yolo.registry import TRANSFORMS
 
 
@@ -63,7 +63,7 @@ class PPYOLOERandomCrop(RandomTransform):
                 return None
             for _ in range(self.num_attempts):
                 window = self._window(*results["img"].shape[:2])
-                overlaps = _overlaps(window, boxes)
+                overlaps = window_overlaps(boxes, window)
                 reached = overlaps.min() if self.cover_all_box else overlaps.max()
                 if reached >= threshold and middles_inside(boxes, window).any():
                     return window
@@ -86,11 +86,3 @@ class PPYOLOERandomCrop(RandomTransform):
         wide, tall = min(wide, w), min(tall, h)  # rounding may have made them larger
         x, y = int(np.random.randint(w - wide + 1)), int(np.random.randint(h - tall + 1))
         return x, y, x + wide, y + tall
-
-
-def _overlaps(window: Window, boxes: np.ndarray) -> np.ndarray:
-    """Return the IoU of a window with boxes (N, 4), (N,)."""
-    x1, y1, x2, y2 = window
-    inner = np.minimum(boxes[:, 2:], (x2, y2)) - np.maximum(boxes[:, :2], (x1, y1))
-    common = inner.clip(0).prod(axis=1)
-    return common / ((x2 - x1) * (y2 - y1) + (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) - common)
