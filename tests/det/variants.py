@@ -38,6 +38,7 @@ class Variant:
         scope: Where its parts are registered.
         preprocessor: The type of its preprocessor.
         channels: The backbone's argument for the channels of images.
+        shake: The noise with which a fresh one tells objects apart.
     """
 
     model: Cfg
@@ -50,6 +51,7 @@ class Variant:
     scope: str = "det"
     preprocessor: str = "DetDataPreprocessor"
     channels: str = "in_channels"
+    shake: float = 0.02
 
     def config(self, *, classes: int = CLASSES, in_channels: int = 3) -> Cfg:
         """Its config, for so many classes and input channels."""

@@ -100,8 +100,7 @@ class YOLODense(DenseHead):
             candidates.bboxes = candidates.bboxes - candidates.bboxes.new_tensor([left, top, left, top])
         settings = {**cfg, "max_per_img": -1} if cfg.get("yolox_style", False) else cfg
         found = finish(candidates, settings, meta, rescale=rescale, with_nms=with_nms)
-        if rescale:
-            found.bboxes = clip_boxes(found.bboxes, meta["ori_shape"])
+        found.bboxes = clip_boxes(found.bboxes, meta["ori_shape"] if rescale else meta["img_shape"])
         return found
 
 
