@@ -87,8 +87,8 @@ class Pairs:
 
     def __getitem__(self, chosen: torch.Tensor) -> Pairs:
         """Return those that a mask (M,) chooses."""
-        parts = (one[chosen] for one in (self.images, self.priors, self.objects))
-        return Pairs(*parts, self.num_priors, self.num_objects, self.num_images)
+        images, priors, objects = (one[chosen] for one in (self.images, self.priors, self.objects))
+        return Pairs(images, priors, objects, self.num_priors, self.num_objects, self.num_images)
 
     def owners(self, fits: torch.Tensor) -> torch.Tensor:
         """Give each prior the object that fits best of those it is paired with: (B, P), 0 or 1 + its number.

@@ -59,10 +59,8 @@ class BatchDynamicSoftLabelAssigner(nn.Module):
         iou_calculator: Mapping[str, Any] | IoUCalculator = {"type": "det.BboxOverlaps2D"},  # noqa: B006 (read only)
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
-        self.soft_center_radius = soft_center_radius
-        self.topk = topk
-        self.iou_weight = iou_weight
+        self.num_classes, self.topk = num_classes, topk
+        self.soft_center_radius, self.iou_weight = soft_center_radius, iou_weight
         self.iou_calculator: IoUCalculator = TASK_UTILS.build(iou_calculator)
 
     @torch.no_grad()
@@ -92,7 +90,7 @@ class BatchDynamicSoftLabelAssigner(nn.Module):
         inside = torch.zeros(scores.shape[:2], dtype=torch.bool, device=scores.device)
         for part in object_slices(gt_bboxes, len(priors)):
             inside |= (inside_boxes(priors, gt_bboxes[:, part]) & (pad_bbox_flag[:, part] > 0)).any(dim=1)
-        contest = Contest(*inside.shape, inside.device)
+        contest = Contest(inside.shape, inside.device)
         for part in object_slices(gt_bboxes, len(priors)):
             boxes = gt_bboxes[:, part]
             overlaps = self.iou_calculator(boxes, pred_bboxes)

@@ -5,6 +5,8 @@ Shapes: B images, P priors, g objects of a slice, C priors that an object gets a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 
@@ -14,13 +16,12 @@ class Contest:
     A prior that several objects want goes to the one that it fits best of all, also to one that does not want it.
 
     Args:
-        num_images: B.
-        num_priors: P.
+        size: (B, P).
         device: Of everything.
     """
 
-    def __init__(self, num_images: int, num_priors: int, device: torch.device) -> None:
-        self._times_wanted = torch.zeros(num_images, num_priors, dtype=torch.long, device=device)
+    def __init__(self, size: Sequence[int], device: torch.device) -> None:
+        self._times_wanted = torch.zeros(*size, dtype=torch.long, device=device)
         self._wanting = torch.zeros_like(self._times_wanted)
         self._best = torch.zeros_like(self._times_wanted)
         self._best_fits = torch.full(self._best.shape, -torch.inf, device=device)

@@ -78,7 +78,7 @@ class BatchTaskAlignedAssigner(nn.Module):
             See `batch_targets`.
         """
         labels, num_priors = gt_labels[..., 0].long(), len(priors)
-        contest = Contest(len(labels), num_priors, labels.device)
+        contest = Contest((len(labels), num_priors), labels.device)
         for part in object_slices(gt_bboxes, num_priors):
             boxes, valid = gt_bboxes[:, part], pad_bbox_flag[:, part] > 0
             overlaps = self._overlaps(boxes, pred_bboxes)

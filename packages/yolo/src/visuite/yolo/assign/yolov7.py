@@ -65,7 +65,7 @@ class BatchYOLOv7Assigner(nn.Module):
         matches, absent_present = matches[order], torch.cat(entropies(pred_scores[order]), dim=1)
         rows, usable = padded(matches.images, torch.cat([pred_bboxes[order], absent_present], dim=1), len(gt_bboxes))
         boxes, absent, present = rows.split([4, 1, rows.shape[2] - 5], dim=2)
-        contest = Contest(*usable.shape, usable.device)
+        contest = Contest(usable.shape, usable.device)
         for part in object_slices(gt_bboxes, usable.shape[1]):
             overlaps = bbox_overlaps(gt_bboxes[:, part], boxes)
             entropy = absent.transpose(1, 2) + scores_of_labels(present, gt_labels[:, part, 0].long())

@@ -98,13 +98,8 @@ class RTMDetSepBNHeadModule(BaseModule):
         """Turn features (B, C, H_l, W_l) into classes (B, K, H_l, W_l) and distances in strides (B, 4, H_l, W_l)."""
         scores, distances = [], []
         for level, x in enumerate(feats):
-            cls_feat = reg_feat = x
-            for conv in self.cls_convs[level]:  # type: ignore[union-attr]
-                cls_feat = conv(cls_feat)
-            for conv in self.reg_convs[level]:  # type: ignore[union-attr]
-                reg_feat = conv(reg_feat)
-            scores.append(self.rtm_cls[level](cls_feat))
-            distances.append(self.rtm_reg[level](reg_feat))
+            scores.append(self.rtm_cls[level](through(self.cls_convs[level], x)))
+            distances.append(self.rtm_reg[level](through(self.reg_convs[level], x)))
         return scores, distances
 
 
@@ -132,3 +127,10 @@ class RTMDetHead(PointDense):
         **kwargs: Any,
     ) -> None:
         super().__init__(head_module, prior_generator=prior_generator, loss_cls=loss_cls, loss_bbox=loss_bbox, **kwargs)
+
+
+def through(stack: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Return what the convolutions of a stack make of features (B, C, H, W), one after the other."""
+    for conv in stack.children():
+        x = conv(x)
+    return x

@@ -55,8 +55,8 @@ class IoULoss(WeightedLoss):
     def overlaps(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Boxes (N, 4) and (N, 4) to their overlaps (N,), at most 1."""
         source = BOX_FORMATS[self.bbox_format]
-        pair = [convert_boxes(boxes, source, "xyxy") for boxes in (pred, target)]
-        return bbox_overlaps(*pair, mode=self.iou_mode, is_aligned=True, eps=self.eps, aspect_always=True)
+        found, wanted = (convert_boxes(boxes, source, "xyxy") for boxes in (pred, target))
+        return bbox_overlaps(found, wanted, self.iou_mode, is_aligned=True, eps=self.eps, aspect_always=True)
 
     def elements(self, pred: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Boxes (N, 4) and (N, 4) to (N,)."""
