@@ -81,13 +81,22 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("family", PUBLISHED)
-def test_the_smallest_yolo_of_a_family_has_as_many_weights_as_published(family, monkeypatch):
-    """Those of the other sizes follow from their factors, which `test_nothing_is_wrong_in_any_size` builds."""
-    path = ROOT / "configs" / "yolo" / f"{family}_coco.py"
-    assert set(Config.fromfile(path).sizes) == set(PUBLISHED[family])
-    size, millions = next(iter(PUBLISHED[family].items()))
+SIZES = [
+    pytest.param(family, size, marks=[pytest.mark.slow] if number else [])  # but for the smallest of each
+    for family, sizes in PUBLISHED.items()
+    for number, size in enumerate(sizes)
+]
+
+
+@pytest.mark.parametrize(("family", "size"), SIZES)
+def test_yolos_have_as_many_weights_as_published(family, size, monkeypatch):
     monkeypatch.setenv("SIZE", size)
+    cfg = Config.fromfile(ROOT / "configs" / "yolo" / f"{family}_coco.py")
     with torch.device("meta"), DefaultScope.overwrite_default_scope("yolo"):
-        model = switch_to_deploy(MODELS.build(Config.fromfile(path).model))
-    assert sum(one.numel() for one in model.parameters()) / 1e6 == pytest.approx(millions, rel=0.025)
+        model = switch_to_deploy(MODELS.build(cfg.model))
+    assert sum(one.numel() for one in model.parameters()) / 1e6 == pytest.approx(PUBLISHED[family][size], rel=0.025)
+
+
+@pytest.mark.parametrize("family", PUBLISHED)
+def test_all_published_sizes_are_there(family):
+    assert set(Config.fromfile(ROOT / "configs" / "yolo" / f"{family}_coco.py").sizes) == set(PUBLISHED[family])
