@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.painted import assert_followed, objects, sample
+from visuite.cv.transforms import RandomFlip
+from visuite.cv.transforms.moves import flip_boxes
 from visuite.yolo.transforms import LetterResize, YOLOv5KeepRatioResize
 
 edges = st.integers(8, 90)
@@ -110,3 +112,14 @@ def test_shrinking_smooths() -> None:
     board = np.indices((64, 64)).sum(axis=0) % 2 * 255
     got = YOLOv5KeepRatioResize(32)({"img": board.astype(np.uint8)})["img"]
     assert np.abs(got.astype(int) - 128).max() <= 1
+
+
+@pytest.mark.parametrize("direction", ["horizontal", "vertical", "diagonal"])
+def test_a_flip_turns_the_padding_over(direction: str) -> None:
+    size = (30, 21)
+    one = {**objects([(3, 4, 20, 15)], size)}
+    for scale in ((50, 50), (91, 50)):  # odd paddings, at the top or at the left
+        got = RandomFlip(1.0, direction)(LetterResize(scale)({**one}))
+        top, _, left, _ = got["pad_param"]
+        back = (got["gt_bboxes"] - [left, top, left, top]) / np.tile(got["scale_factor"], 2)
+        assert flip_boxes(back, size[::-1], direction) == pytest.approx(one["gt_bboxes"], abs=0.05)

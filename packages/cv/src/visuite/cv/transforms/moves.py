@@ -7,9 +7,10 @@ Keys moved, where a sample has them:
     gt_keypoints   (N, K, 2) or (N, K, 3), x y and visibility
     gt_masks       (N, H, W), or an object with the methods of `MaskTargets`
     gt_seg_map     (H, W), and what else `seg_fields` names
-`img_shape` (h, w) follows the image, and `homography_matrix` (3, 3) maps points of the loaded image to where they are
-now. Points have their origin at the corner of the first pixel, whose middle is at (.5, .5). Arrays are replaced, never
-written to, for samples may share them.
+`img_shape` (h, w) follows the image; `pad_param`, the pixels that a letter box has at the top, the bottom, the left and
+the right, trades sides where it is flipped; and `homography_matrix` (3, 3) maps points of the loaded image to where
+they are now. Points have their origin at the corner of the first pixel, whose middle is at (.5, .5). Arrays are
+replaced, never written to, for samples may share them.
 """
 
 from __future__ import annotations
@@ -58,6 +59,9 @@ def flip_sample(results: Sample, direction: str) -> None:
         points = results["gt_keypoints"].copy()
         points[..., :2] = np.where(turned, np.array([w, h]) - points[..., :2], points[..., :2])
         results["gt_keypoints"] = points
+    if "pad_param" in results:
+        sides = np.asarray(results["pad_param"]).reshape(2, 2)  # top, bottom; left, right
+        results["pad_param"] = np.where(turned[::-1, None], sides[:, ::-1], sides).reshape(4)
     masks = results.get("gt_masks")
     if isinstance(masks, np.ndarray):
         results["gt_masks"] = np.array([imflip(mask, direction) for mask in masks], masks.dtype).reshape(masks.shape)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from visuite.cv.masks import PolygonMasks, visible_boxes
+from visuite.cv.masks import BitmapMasks, PolygonMasks, visible_boxes
 from visuite.cv.transforms import RandomTransform, keep_objects
 from visuite.cv.transforms.moves import Numbers
 from visuite.cv.transforms.warp import warp_sample
@@ -98,19 +98,23 @@ class YOLOv5RandomAffine(RandomTransform):
     def apply(self, results: dict[str, Any], drawn: AffineDraw) -> dict[str, Any]:
         """Map the sample, and drop the objects of which too little is left."""
         size, before = self._size(results), results.get("gt_bboxes")
-        boxes = self._boxes_of_masks(results, drawn.matrix, size)
+        boxes = self._boxes_of_polygons(results, drawn.matrix, size)
         linear, shift = drawn.matrix[:, :2], drawn.matrix[:, 2]
         of_pixels = np.column_stack([linear, linear @ (0.5, 0.5) + shift - 0.5])  # from index to index
         if size != results["img"].shape[1::-1] or not np.allclose(of_pixels, np.eye(2, 3), atol=_EPS):
             warp_sample(results, of_pixels, size, pad_val=self.border_val, clip_boxes=self.bbox_clip_border)
         if boxes is not None:
             results["gt_bboxes"] = boxes
+        elif self.use_mask_refine and isinstance(results.get("gt_masks"), BitmapMasks):
+            results["gt_bboxes"] = results["gt_masks"].get_bboxes().numpy()
         if before is not None:
             keep_objects(results, self._large_enough(before * drawn.factor, results["gt_bboxes"]))
         return results
 
-    def _boxes_of_masks(self, results: dict[str, Any], matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
-        """Return the boxes (N, 4) around what the result shows of polygons; None where boxes are not made of them."""
+    def _boxes_of_polygons(
+        self, results: dict[str, Any], matrix: np.ndarray, size: tuple[int, int]
+    ) -> np.ndarray | None:
+        """Return the boxes (N, 4) around what the result shows of polygons; None where they make no boxes."""
         masks = results.get("gt_masks")
         if not self.use_mask_refine or not isinstance(masks, PolygonMasks):
             return None
