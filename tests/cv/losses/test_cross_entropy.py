@@ -45,6 +45,15 @@ def test_class_weights() -> None:
     assert got.item() == pytest.approx(sum(by_hand(weights)) / 6, rel=1e-5)
 
 
+def test_one_weight_is_that_of_positive_targets() -> None:
+    targets = (LABELS[:, None] == torch.arange(SCORES.shape[1])).float()
+    told = CrossEntropyLoss(use_sigmoid=True, pos_weight=0.7)(SCORES, targets)
+    assert torch.equal(CrossEntropyLoss(use_sigmoid=True, class_weight=0.7)(SCORES, targets), told)
+    for options in ({}, {"use_sigmoid": True, "pos_weight": 2.0}):
+        with pytest.raises(ValueError, match=r"class_weight=0\.7 is no weight per class"):
+            CrossEntropyLoss(class_weight=0.7, **options)
+
+
 def test_ignored_labels() -> None:
     labels = LABELS.clone()
     labels[1] = 255

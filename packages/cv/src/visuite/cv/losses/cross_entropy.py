@@ -170,7 +170,8 @@ class CrossEntropyLoss(nn.Module):
         use_mask: Masks of the elements' own classes.
         use_soft: Targets are distributions over the classes.
         reduction: `none`, `mean` or `sum`.
-        class_weight: One weight per class: a list, a tensor, or a file that holds a list.
+        class_weight: One weight per class: a list, a tensor, or a file that holds a list. A single number goes with
+            `use_sigmoid`, and is another way to say `pos_weight`, as recipes of YOLOv5 do.
         pos_weight: With `use_sigmoid`: the weight of positive targets, one or one per class.
         ignore_index: The label whose elements cost nothing.
         loss_weight: Multiplies the result.
@@ -180,7 +181,8 @@ class CrossEntropyLoss(nn.Module):
             nothing, instead of by their number.
 
     Raises:
-        ValueError: flags that exclude one another, or a wrong reduction.
+        ValueError: flags that exclude one another, a single class weight without `use_sigmoid` or beside `pos_weight`,
+            or a wrong reduction.
     """
 
     def __init__(
@@ -190,7 +192,7 @@ class CrossEntropyLoss(nn.Module):
         *,
         use_soft: bool = False,
         reduction: str = "mean",
-        class_weight: ClassWeight = None,
+        class_weight: ClassWeight | float = None,
         pos_weight: float | Sequence[float] | None = None,
         ignore_index: int | None = None,
         loss_weight: float = 1.0,
@@ -203,6 +205,10 @@ class CrossEntropyLoss(nn.Module):
             raise ValueError("at most one of use_sigmoid, use_mask and use_soft")
         if pos_weight is not None and not use_sigmoid:
             raise ValueError("pos_weight goes with use_sigmoid=True")
+        if isinstance(class_weight, (int, float)):
+            if not use_sigmoid or pos_weight is not None:
+                raise ValueError(f"class_weight={class_weight} is no weight per class: a number stands for pos_weight")
+            class_weight, pos_weight = None, float(class_weight)
         self.use_sigmoid, self.use_mask, self.use_soft = use_sigmoid, use_mask, use_soft
         self.reduction = check_reduction(reduction)
         self.class_weight = load_class_weight(class_weight)
