@@ -18,7 +18,9 @@ test_pipeline = [*load, dict(type="PackDetInputs")]
 
 of_yolo = dict(type="YOLOv5CocoDataset")
 train_dataloader = dict(
-    batch_size=16, collate_fn=dict(type="yolov5_collate"), dataset=dict(of_yolo, pipeline=train_pipeline)
+    batch_size=16,
+    collate_fn=dict(type="yolov5_collate"),
+    dataset=dict(of_yolo, pipeline=train_pipeline, filter_cfg=dict(filter_empty_gt=False)),
 )
 val_dataloader = dict(batch_size=16, dataset=dict(of_yolo, pipeline=test_pipeline))
 test_dataloader = val_dataloader
