@@ -132,7 +132,7 @@ def batch_targets(
         num_classes: K.
 
     Returns:
-        `assigned_labels` (B, P), K for background; `assigned_bboxes` (B, P, 4), 0 there; `assigned_scores` (B, P, K);
+        `assigned_gt_inds` (B, P), the owners; `assigned_labels` (B, P), K for background; `assigned_bboxes` (B, P, 4), 0 there; `assigned_scores` (B, P, K);
         `fg_mask_pre_prior` (B, P) bool, where there is an object.
     """
     positive = owners > 0
@@ -143,6 +143,7 @@ def batch_targets(
     else:
         labels, boxes = torch.full_like(owners, num_classes), gt_bboxes.new_zeros(*owners.shape, 4)
     return {
+        "assigned_gt_inds": owners,
         "assigned_labels": labels,
         "assigned_bboxes": boxes,
         "assigned_scores": F.one_hot(labels, num_classes + 1)[..., :num_classes] * fits[..., None],

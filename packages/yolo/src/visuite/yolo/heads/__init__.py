@@ -2,6 +2,7 @@
 
 from visuite.yolo.heads.ppyoloe_head import PPYOLOEHead, PPYOLOEHeadModule
 from visuite.yolo.heads.rtmdet_head import RTMDetHead, RTMDetSepBNHeadModule
+from visuite.yolo.heads.rtmdet_ins_head import RTMDetInsSepBNHead, RTMDetInsSepBNHeadModule
 from visuite.yolo.heads.yolov5_head import YOLOv5Head, YOLOv5HeadModule
 from visuite.yolo.heads.yolov5_ins_head import YOLOv5InsHead, YOLOv5InsHeadModule
 from visuite.yolo.heads.yolov6_head import YOLOv6Head, YOLOv6HeadModule
@@ -13,6 +14,8 @@ __all__ = [
     "PPYOLOEHead",
     "PPYOLOEHeadModule",
     "RTMDetHead",
+    "RTMDetInsSepBNHead",
+    "RTMDetInsSepBNHeadModule",
     "RTMDetSepBNHeadModule",
     "YOLOXHead",
     "YOLOXHeadModule",

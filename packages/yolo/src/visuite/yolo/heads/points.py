@@ -46,12 +46,14 @@ class PointTargets:
     """What each point is to say.
 
     Attributes:
+        owners: (B, P), 0 or 1 + the number of the object.
         labels: (B, P), K for background.
         boxes: (B, P, 4).
         scores: (B, P, K), how well each positive point does its class; 0 elsewhere.
         positive: (B, P) bool.
     """
 
+    owners: torch.Tensor
     labels: torch.Tensor
     boxes: torch.Tensor
     scores: torch.Tensor
@@ -91,6 +93,7 @@ class PointAssigners:
         labels, valid = truth.labels[..., None], truth.valid[..., None].float()
         found = self.current(boxes.detach(), scores.detach(), priors, labels, truth.boxes, valid)
         return PointTargets(
+            found["assigned_gt_inds"],
             found["assigned_labels"],
             found["assigned_bboxes"],
             found["assigned_scores"],
@@ -152,6 +155,12 @@ class PointDense(YOLODense):
 
     def loss_by_feat(self, cls_scores: Maps, bbox_preds: Maps, *, truth: BatchTruth) -> dict[str, torch.Tensor]:
         """Return `loss_cls`, `loss_bbox` and, where R is more than 1, `loss_dfl`."""
+        return self.losses_and_targets(cls_scores, bbox_preds, truth)[0]
+
+    def losses_and_targets(
+        self, cls_scores: Maps, bbox_preds: Maps, truth: BatchTruth
+    ) -> tuple[dict[str, torch.Tensor], PointTargets]:
+        """Return the losses of classes and boxes, and what comes of the assignment."""
         scores, written = self._rows(cls_scores, bbox_preds)
         priors = self.places(cls_scores)
         boxes = self.decode_boxes(priors, self._distances(written))
@@ -175,7 +184,7 @@ class PointDense(YOLODense):
         total = mean_over_ranks(targets.scores.sum(), like=scores, least=self.least_total)
         total = torch.where(total > 0, total, 1)
         factor = images_of_all(len(scores)) / total if self.times_images else 1 / total
-        return {name: loss * factor for name, loss in losses.items()}
+        return {name: loss * factor for name, loss in losses.items()}, targets
 
     def read(self, cls_scores: Maps, bbox_preds: Maps) -> DenseOutputs:
         """Read classes and distances in strides."""

@@ -73,20 +73,23 @@ class RTMDetSepBNHeadModule(BaseModule):
         if num_base_priors != 1:
             raise ValueError(f"there is one point at a place, not num_base_priors={num_base_priors}")
         self.num_classes, self.featmap_strides = num_classes, tuple(featmap_strides)
-        self.in_channels, channels = (make_divisible(width, widen_factor) for width in (in_channels, feat_channels))
-        levels = len(self.featmap_strides)
+        self.in_channels, self.feat_channels = (
+            make_divisible(one, widen_factor) for one in (in_channels, feat_channels)
+        )
+        self.style: Cfg = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
+        self.stacked_convs, self.share_conv, self.pred_kernel_size = stacked_convs, share_conv, pred_kernel_size
+        self.cls_convs, self.reg_convs = self.stacks(), self.stacks()
+        self.rtm_cls, self.rtm_reg = self.predictors(num_classes), self.predictors(4)
 
-        def stacks() -> nn.ModuleList:
-            style: Cfg = {"conv_cfg": conv_cfg, "norm_cfg": norm_cfg, "act_cfg": act_cfg}
-            shape = (levels, self.in_channels, channels, stacked_convs)
-            return conv_stacks(*shape, kind=ConvModule, style=style, share_conv=share_conv)
+    def stacks(self) -> nn.ModuleList:
+        """Return a stack of convolutions for each level, from C to F channels."""
+        shape = (len(self.featmap_strides), self.in_channels, self.feat_channels, self.stacked_convs)
+        return conv_stacks(*shape, kind=ConvModule, style=self.style, share_conv=self.share_conv)
 
-        def predictors(out_channels: int) -> nn.ModuleList:
-            last: dict[str, Any] = {"kernel_size": pred_kernel_size, "padding": pred_kernel_size // 2}
-            return nn.ModuleList(nn.Conv2d(channels, out_channels, **last) for _ in range(levels))
-
-        self.cls_convs, self.reg_convs = stacks(), stacks()
-        self.rtm_cls, self.rtm_reg = predictors(num_classes), predictors(4)
+    def predictors(self, out_channels: int) -> nn.ModuleList:
+        """Return the last convolution of each level, from F channels."""
+        last: dict[str, Any] = {"kernel_size": self.pred_kernel_size, "padding": self.pred_kernel_size // 2}
+        return nn.ModuleList(nn.Conv2d(self.feat_channels, out_channels, **last) for _ in self.featmap_strides)
 
     def init_weights(self) -> None:
         """Initialise the weights, with classes rare at the start."""

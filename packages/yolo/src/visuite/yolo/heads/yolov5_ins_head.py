@@ -28,6 +28,7 @@ from visuite.yolo.assign.batch import padded
 from visuite.yolo.assign.ratio import Matches
 from visuite.yolo.heads.anchors import AnchorDense, AnchorHeadModule, Cfg
 from visuite.yolo.heads.dense import images_of_all
+from visuite.yolo.heads.masks import is_stack, pixels_inside, places_of_pixels
 from visuite.yolo.heads.truth import BatchTruth
 from visuite.yolo.layers.sizes import make_divisible
 from visuite.yolo.registry import MODELS
@@ -268,7 +269,8 @@ class YOLOv5InsHead(AnchorDense):
             rescale: Masks are of the file, else of the input.
         """
         size = (meta["ori_shape"] if rescale else meta["img_shape"])[:2]
-        grid = self._places_of_pixels(size, protos, meta if rescale else {})
+        edges = [edge * self.proto_stride for edge in protos.shape[1:]]
+        grid = places_of_pixels(size, edges, meta if rescale else {}, device=protos.device)
         threshold, factor = cfg.get("mask_thr_binary", 0.5), self.proto_stride
         masks = torch.zeros(len(boxes), *size, dtype=torch.bool, device=protos.device)
         for part in object_chunks(len(boxes), max(size[0] * size[1], int(protos[0].numel() * factor**2))):
@@ -279,29 +281,3 @@ class YOLOv5InsHead(AnchorDense):
             found = F.grid_sample(chances, grid, mode="bilinear", padding_mode="border", align_corners=False)[0]
             masks[part] = (found > threshold) & pixels_inside(boxes[part], size)
         return masks
-
-    def _places_of_pixels(self, size: Sequence[int], protos: torch.Tensor, meta: Meta) -> torch.Tensor:
-        """Return where the pixels (H, W) of a result lie on the prototypes, each of which reaches from -1 to 1:
-        (1, H, W, 2).
-        """
-        across, down = tuple(meta.get("scale_factor") or (1.0, 1.0))[:2]
-        pads = meta.get("pad_param")
-        top, left = (0.0, 0.0) if pads is None else (float(pads[0]), float(pads[2]))
-        h, w = (edge * self.proto_stride for edge in protos.shape[1:])
-        x = (torch.arange(size[1], device=protos.device) + 0.5) * across + left
-        y = (torch.arange(size[0], device=protos.device) + 0.5) * down + top
-        rows, columns = torch.meshgrid(2 * y / h - 1, 2 * x / w - 1, indexing="ij")
-        return torch.stack([columns, rows], dim=-1)[None]
-
-
-def is_stack(masks: torch.Tensor) -> bool:
-    """Tell whether masks are one for each object, and not a map of all objects' numbers for each image."""
-    return masks.dtype is torch.bool
-
-
-def pixels_inside(boxes: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """Tell which pixels of a map (H, W) have their middle inside of boxes (..., 4): (..., H, W)."""
-    x1, y1, x2, y2 = boxes[..., None].unbind(-2)
-    y, x = (torch.arange(edge, device=boxes.device) + 0.5 for edge in size)
-    rows, columns = (y >= y1) & (y < y2), (x >= x1) & (x < x2)
-    return rows[..., :, None] & columns[..., None, :]
