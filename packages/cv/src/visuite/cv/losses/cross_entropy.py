@@ -208,7 +208,8 @@ class CrossEntropyLoss(nn.Module):
         if isinstance(class_weight, (int, float)):
             if not use_sigmoid or pos_weight is not None:
                 raise ValueError(f"class_weight={class_weight} is no weight per class: a number stands for pos_weight")
-            class_weight, pos_weight = None, float(class_weight)
+            pos_weight = float(class_weight)
+            class_weight = None
         self.use_sigmoid, self.use_mask, self.use_soft = use_sigmoid, use_mask, use_soft
         self.reduction = check_reduction(reduction)
         self.class_weight = load_class_weight(class_weight)
