@@ -66,7 +66,7 @@ def test_low_scores_are_left_out() -> None:
 
 
 def test_the_truth_stands_left_in_the_size_of_the_file() -> None:
-    meta = {"img_shape": (160, 240), "ori_shape": (80, 120), "scale_factor": (2.0, 2.0)}
+    meta = {"img_shape": (160, 240), "ori_shape": (80, 120), "scale_factor": (2.0, 2.0), "gt_frame": "input"}
     truth, found = objects((20, 40, 100, 140), labels=[1]), objects((60, 20, 110, 70), labels=[2], scores=[0.9])
     sample = DetDataSample(metainfo=meta, gt_instances=truth, pred_instances=found)
     picture = drawn(sample)
@@ -96,7 +96,7 @@ def test_masks_are_tinted(kind: str) -> None:
 def test_true_masks_are_brought_to_the_size_of_the_file() -> None:
     mask = np.zeros((1, 192, 256), np.uint8)  # padded to the batch
     mask[:, 80:120, 60:120] = 1
-    meta = {"img_shape": (160, 240), "ori_shape": (80, 120), "scale_factor": (2.0, 2.0)}
+    meta = {"img_shape": (160, 240), "ori_shape": (80, 120), "scale_factor": (2.0, 2.0), "gt_frame": "input"}
     truth = objects((40, 60, 140, 140), labels=[0])
     truth.masks = BitmapMasks(mask, 192, 256)
     picture = drawn(DetDataSample(metainfo=meta, gt_instances=truth))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from visuite.det.registry import VISUALIZERS
-from visuite.det.structures import DetDataSample, box_tensor, mask_array
+from visuite.det.structures import DetDataSample, box_tensor, in_file_frame, mask_array
 from visuite.engine.structures import InstanceData
 from visuite.engine.visualization import Visualizer, class_palette
 from visuite.engine.visualization.colors import Color, Rgb, parse_color, readable_on
@@ -80,7 +80,8 @@ class DetLocalVisualizer(Visualizer):
         panels = []
         if data_sample is not None:
             if draw_gt and "gt_instances" in data_sample:
-                panels.append(self._panel(image, _in_file_size(data_sample)))
+                true = InstanceData(**in_file_frame(data_sample.gt_instances.cpu(), data_sample))
+                panels.append(self._panel(image, true))
             if draw_pred and "pred_instances" in data_sample:
                 found = data_sample.pred_instances.cpu()
                 panels.append(self._panel(image, found[found.scores >= pred_score_thr]))
@@ -133,17 +134,3 @@ class DetLocalVisualizer(Visualizer):
     def _name_of(self, label: int) -> str:
         classes = (self.dataset_meta or {}).get("classes")
         return str(classes[label]) if classes is not None and label < len(classes) else f"class {label}"
-
-
-def _in_file_size(sample: DetDataSample) -> InstanceData:
-    """Return the true objects in the size of the image file; those of a sample are in that of the input."""
-    objects = sample.gt_instances.cpu()
-    factor = sample.get("scale_factor")
-    if factor is None or len(objects) == 0:
-        return objects
-    scale = torch.tensor([float(one) for one in tuple(factor)[:2]]).repeat(2)
-    moved: dict[str, Any] = {"bboxes": box_tensor(objects.bboxes) / scale, "labels": objects.labels}
-    if "masks" in objects and hasattr(objects.masks, "resize") and sample.get("ori_shape") is not None:
-        h, w = sample.img_shape[:2]
-        moved["masks"] = objects.masks.crop(np.array([0, 0, w, h])).resize(sample.ori_shape[:2])
-    return InstanceData(**moved)

@@ -93,6 +93,9 @@ class LoadAnnotations(BaseTransform):
             self._load_masks(results)
         if self.with_seg:
             self._load_seg_map(results)
+        if self.with_bbox or self.with_mask:
+            # What is loaded before resizing is resized too, and somebody may want to know that later.
+            results["gt_frame"] = "file" if "scale_factor" in results else "input"
         return results
 
     def _load_masks(self, results: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from visuite.det.metrics.rle import PackedMasks, encode_masks
-from visuite.det.structures import box_tensor
+from visuite.det.structures import box_tensor, in_file_frame
 
 
 class Found(NamedTuple):
@@ -75,7 +75,7 @@ def detections_of(sample: Mapping[str, Any], *, with_masks: bool = False) -> Fou
 def objects_of(sample: Mapping[str, Any], *, with_masks: bool = False) -> Wanted:
     """Take the objects out of a data sample: its `instances`, as data sets have them, else its `gt_instances`.
 
-    Those are in pixels of the file where annotations are loaded after the image was resized, as pipelines for tests do.
+    Whether those were resized with their image or not, `in_file_frame` knows.
 
     Args:
         sample: The sample.
@@ -94,7 +94,7 @@ def objects_of(sample: Mapping[str, Any], *, with_masks: bool = False) -> Wanted
     parts = [_part(sample, "gt_instances")]
     if sample.get("ignored_instances") is not None:
         parts.append(_part(sample, "ignored_instances"))
-    parts = [one for one in parts if "bboxes" in one]
+    parts = [in_file_frame(one, sample) for one in parts if "bboxes" in one]
     boxes = [_boxes(one["bboxes"]) for one in parts] or [np.zeros((0, 4))]
     labels = [_array(one["labels"]) for one in parts] or [np.zeros(0)]
     ignored = np.repeat(np.arange(len(boxes)) > 0, [len(one) for one in boxes])

@@ -41,7 +41,8 @@ class PackDetInputs(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Pack the sample."""
-        sample = DetDataSample(metainfo={key: results[key] for key in self.meta_keys if key in results})
+        keys = (*self.meta_keys, "gt_frame")
+        sample = DetDataSample(metainfo={key: results[key] for key in keys if key in results})
         objects = InstanceData()
         for key, name in _OBJECT_FIELDS.items():
             if results.get(key) is not None:
