@@ -1,8 +1,9 @@
-# Shapes with boxes, in scenes of 160x160 pixels, with mosaics; calm_pipeline is for the last epochs.
+# Shapes with boxes, in a letter box of 160x160, with mosaics; calm_pipeline is for the last epochs.
 _base_ = "../../det/_base_/shapes.py"
 
 size = (160, 160)
 load = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations", with_bbox=True)]
+fit = [dict(type="YOLOv5KeepRatioResize", scale=size), dict(type="LetterResize", scale=size, pad_val=dict(img=114))]
 last = [
     dict(type="det.RandomFlip", prob=0.75, direction=["horizontal", "vertical", "diagonal"]),
     dict(type="PackDetInputs"),
@@ -13,8 +14,12 @@ train_pipeline = [
     dict(type="YOLOv5RandomAffine", max_rotate_degree=0.0, max_shear_degree=0.0, border=(-size[0] // 2, -size[1] // 2)),
     *last,
 ]
-calm_pipeline = [*load, *last]
-test_pipeline = [*load, dict(type="PackDetInputs")]
+calm_pipeline = [*load, *fit, *last]
+test_pipeline = [
+    *load,
+    *fit,
+    dict(type="PackDetInputs", meta_keys=("img_id", "img_path", "ori_shape", "img_shape", "scale_factor", "pad_param")),
+]
 
 of_yolo = dict(type="YOLOv5CocoDataset")
 train_dataloader = dict(
