@@ -53,7 +53,8 @@ class DetectionProgram(nn.Module):
             The number (N,) of each object's image, its box (N, 4), score (N,) and class (N,), the best first.
         """
         head, cfg = self.model.bbox_head, self.model.bbox_head.test_cfg
-        batch = self.model.data_preprocessor.to_batch(images)
+        preprocessor: Any = self.model.data_preprocessor
+        batch = preprocessor.to_batch(images)
         outputs = head.read(*head(self.model.extract_feat(batch)))
         scores = outputs.scores if outputs.factors is None else outputs.scores * outputs.factors[..., None]
         count, classes = scores.shape[0], scores.shape[2]

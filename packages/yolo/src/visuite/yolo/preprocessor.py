@@ -33,11 +33,12 @@ class YOLOv5DetDataPreprocessor(DetDataPreprocessor):
                 and `bboxes_labels` (N, 6).
             training: Augment.
         """
-        samples = data.get("data_samples")
+        samples: Any = data.get("data_samples")
         if not isinstance(samples, Mapping):
             return super().forward(data, training)
         batch = ImgDataPreprocessor.forward(self, dict(data), training)
-        inputs, samples = batch["inputs"], dict(batch["data_samples"])
+        inputs = batch["inputs"]
+        samples = dict(batch["data_samples"])
         shape = tuple(inputs.shape[-2:])
         samples["img_metas"] = [{**meta, "batch_input_shape": shape} for meta in samples.get("img_metas", ())]
         for augment in self.batch_augments if training else ():
@@ -59,7 +60,8 @@ class PPYOLOEDetDataPreprocessor(YOLOv5DetDataPreprocessor):
         if not training:
             return super().forward(data)
         data = self.cast_data(dict(data))
-        inputs, samples = data["inputs"], data.get("data_samples")
+        inputs: Any = data["inputs"]
+        samples: Any = data.get("data_samples")
         for augment in self.batch_augments:
             inputs, samples = augment(inputs, samples)
         return super().forward({**data, "inputs": inputs, "data_samples": samples})

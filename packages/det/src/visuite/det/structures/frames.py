@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from visuite.cv.masks import BitmapMasks, PolygonMasks
 from visuite.det.structures.boxes import box_tensor
 
 
@@ -31,8 +32,8 @@ def in_file_frame(objects: Mapping[str, Any], sample: Any) -> dict[str, Any]:
     boxes = torch.as_tensor(box_tensor(moved["bboxes"])).float().cpu()
     scale = boxes.new_tensor([float(one) for one in tuple(factor)[:2]]).repeat(2)
     moved["bboxes"] = (boxes - boxes.new_tensor([left, top, left, top])) / scale
-    masks = moved.get("masks")
-    if hasattr(masks, "resize") and len(boxes) and sample.get("ori_shape") is not None:
+    masks: Any = moved.get("masks")
+    if isinstance(masks, (BitmapMasks, PolygonMasks)) and len(boxes) and sample.get("ori_shape") is not None:
         h, w = sample.get("img_shape")[:2]
         inside = masks.crop(np.array([left, top, w - right, h - bottom]))
         moved["masks"] = inside.resize(tuple(sample.get("ori_shape")[:2]))
