@@ -29,7 +29,7 @@ def some_rows(count: int, seed: int) -> torch.Tensor:
     centres = torch.rand(count, 2, generator=random) * torch.tensor([80.0, 48.0])
     centres[::5, 0] = 80.0
     sides = 1 + torch.rand(count, 2, generator=random) ** 2 * 120
-    centres, sides = ((one * 64).round() / 64 for one in (centres, sides))  # sums are exact, also in the middle of cells
+    centres, sides = ((one * 64).round() / 64 for one in (centres, sides))  # so that sums are exact
     images = torch.randint(2, (count, 1), generator=random)
     return torch.cat([images, images * 0 + 3, centres - sides / 2, centres + sides / 2], dim=1)
 
