@@ -182,7 +182,8 @@ def test_wrong_channels_fail_when_the_model_is_built(variant: Variant) -> None:
     part = functools.reduce(lambda inside, key: inside[key], variant.head, cfg)
     wanted = part["in_channels"]
     part["in_channels"] = 24 if isinstance(wanted, int) else [24] * len(wanted)
-    with pytest.raises(ValueError, match=r"in_channels of .* is .*\d.*, but it gets maps of|in_channels of .* is .*24.*, but "):
+    told = r"in_channels of .* is .*\d.*, but it gets maps of|in_channels of .* is .*24.*, but "
+    with pytest.raises(ValueError, match=told):
         MODELS.build(cfg)
 
 
@@ -236,7 +237,8 @@ def test_stages_of_a_cascade_do_not_share_a_ready_made_part() -> None:
 def test_exports_what_the_heads_say(variant: Variant, tmp_path: Path) -> None:
     if not variant.traces:
         pytest.skip("its heads need samples")
-    contracts.exports(lambda: shaken(variant.make(), variant.shake), tmp_path / "model.onnx", size=(64, 96), dynamo=False)
+    path = tmp_path / "model.onnx"
+    contracts.exports(lambda: shaken(variant.make(), variant.shake), path, size=(64, 96), dynamo=False)
 
 
 @pytest.mark.slow

@@ -41,7 +41,8 @@ def variant(request: pytest.FixtureRequest) -> Variant:
 def collated(batch: dict[str, Any]) -> dict[str, Any]:
     """The same batch, as `yolov5_collate` makes it."""
     truth = batch_truth(batch["data_samples"], torch.device("cpu"))
-    return {"inputs": torch.stack(batch["inputs"]), "data_samples": {"bboxes_labels": truth.rows, "img_metas": list(truth.metas)}}
+    objects = {"bboxes_labels": truth.rows, "img_metas": list(truth.metas)}
+    return {"inputs": torch.stack(batch["inputs"]), "data_samples": objects}
 
 
 @pytest.mark.parametrize("counts", [(3, 2), (0, 4), (0, 0)], ids=["some", "none-in-one", "none"])
