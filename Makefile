@@ -2,7 +2,7 @@
 # make test    sets up .venv and passes the tests
 # Nothing outside this folder is changed but uv's cache of downloads.
 
-CONFIG ?= configs/cls/resnet_shapes.py
+CONFIG ?= configs/yolo/yolov8_n_shapes.py
 ARGS ?=
 PYTHON ?= python3
 IMAGES ?= 2000
