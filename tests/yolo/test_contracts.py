@@ -40,8 +40,8 @@ def variant(request: pytest.FixtureRequest) -> Variant:
 
 def collated(batch: dict[str, Any]) -> dict[str, Any]:
     """The same batch, as `yolov5_collate` makes it."""
-    truth = batch_truth(batch["data_samples"], torch.device("cpu"))
-    objects = {"bboxes_labels": truth.rows, "img_metas": list(truth.metas)}
+    truth = batch_truth(batch["data_samples"], torch.device("cpu"), with_masks=True)
+    objects = {"bboxes_labels": truth.rows, "img_metas": list(truth.metas), "masks": truth.masks}
     return {"inputs": torch.stack(batch["inputs"]), "data_samples": objects}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tests.det.variants import CLASSES, Cfg, Variant
@@ -45,6 +46,23 @@ def yolo(
         preprocessor="YOLOv5DetDataPreprocessor",
         channels="input_channels",
         shake=shake,
+    )
+
+
+def rtmdet(head: str, of_module: Cfg) -> Variant:
+    """An RTMDet; its head looks at levels of the same channels, and begins with boxes of two strides."""
+    wide = {"type": "Normal", "name": "rtm_reg", "std": 0.01, "bias": 1.0}
+    return yolo(
+        "CSPNeXt",
+        {"type": "CSPNeXtPAFPN", "out_channels": 256, "num_csp_blocks": 3},
+        head,
+        train_cfg={"assigner": {"type": "BatchDynamicSoftLabelAssigner", "num_classes": CLASSES, "topk": 13}},
+        of_module={
+            "in_channels": 256,
+            "feat_channels": 256,
+            "init_cfg": {"type": "Normal", "layer": "Conv2d", "std": 0.01, "override": wide},
+            **of_module,
+        },
     )
 
 
@@ -100,4 +118,6 @@ VARIANTS: dict[str, Variant] = {
         of_module={"in_channels": [192, 384, 768]},
         shake=0.08,
     ),
+    "rtmdet": rtmdet("RTMDet", {"type": "RTMDetSepBNHeadModule"}),
+    "rtmdet_ins": replace(rtmdet("RTMDetInsSepBN", {}), masks=True),
 }

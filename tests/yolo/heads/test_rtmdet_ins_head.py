@@ -95,6 +95,20 @@ def test_learns_from_any_number_of_objects(counts: tuple[int, int]) -> None:
     assert all(one.grad is not None and one.grad.isfinite().all() for one in head.parameters())
 
 
+def test_half_precision() -> None:
+    full = head_of().train().loss(maps_in(), some_samples((3, 2)))
+    with torch.autocast("cpu", torch.bfloat16):
+        half = head_of().train().loss(maps_in(), some_samples((3, 2)))
+    for name, loss in full.items():
+        assert half[name].dtype == torch.float32
+        torch.testing.assert_close(half[name], loss, rtol=0.1, atol=0.02)
+
+
+def test_a_thousand_objects() -> None:
+    losses = head_of().train().loss(maps_in(), some_samples((1000, 1)))
+    assert all(loss.isfinite() for loss in losses.values())
+
+
 def test_many_points_are_looked_at_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, chunked = head_of().train(), head_of().train()
     told = whole.loss(maps_in(), some_samples((30, 5)))["loss_mask"]
