@@ -132,9 +132,8 @@ def batch_targets(
         num_classes: K.
 
     Returns:
-        `assigned_gt_inds` (B, P), the owners; `assigned_labels` (B, P), K for background; `assigned_bboxes` (B, P, 4), 0
-        there; `assigned_scores` (B, P, K);
-        `fg_mask_pre_prior` (B, P) bool, where there is an object.
+        `assigned_gt_inds` (B, P), the owners; `assigned_labels` (B, P), K for background; `assigned_bboxes` (B, P, 4),
+        0 there; `assigned_scores` (B, P, K); `fg_mask_pre_prior` (B, P) bool, where there is an object.
     """
     positive = owners > 0
     if gt_bboxes.shape[1]:
