@@ -1,31 +1,30 @@
-"""The schedule of PP-YOLOE (Xu et al., arXiv:2203.16250)."""
+"""The schedule of PP-YOLOE (Xu et al., arXiv:2203.16250): a warm-up, then a cosine that the training leaves early."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from visuite.yolo.hooks.schedule import EachIterationSchedule, Place, line, warmup_length
+from visuite.yolo.hooks.schedule import EachIterationSchedule, Place, fall, require_at_least, warm, warmup_length
 from visuite.yolo.registry import HOOKS
 
 
 @HOOKS.register_module()
 class PPYOLOEParamSchedulerHook(EachIterationSchedule):
-    """Let learning rates rise on a line, then fall along half a cosine that is longer than the training.
+    """Raise the learning rate in a straight line, then let it fall along half a cosine wave, iteration by iteration.
 
-    In iteration i of the w of the warm-up the rate is lr (start_factor + (1 - start_factor) i / w), after it
-    lr (r + (1 - r) (1 + cos(pi (i - w) / (n - w))) / 2), with r = min_lr_ratio and the n iterations of `total_epochs`.
+    The wave begins where the warm-up ends. It is usually longer than the training (the paper's 1.2 times), which then
+    ends at a rate above the least.
 
     Args:
-        warmup_min_iter: The least length of the warm-up in iterations.
-        start_factor: The share of the rate in the first iteration.
-        warmup_epochs: The length of the warm-up in epochs, if that is more.
-        min_lr_ratio: The share of the rate at the end of the cosine.
-        total_epochs: The end of the cosine: 1.2 times the epochs of the training, in the paper.
+        warmup_min_iter: The least iterations of the warm-up, for small data sets.
+        start_factor: The share of the learning rate in the first iteration.
+        warmup_epochs: How long the warm-up lasts, which may be a fraction; 0 for none, if `warmup_min_iter` is 0, too.
+        min_lr_ratio: The share of the learning rate at the end of the wave, which stays from there on.
+        total_epochs: How many epochs warm-up and wave last together.
 
     Raises:
-        ValueError: no epochs.
+        ValueError: a number is too small.
     """
 
     def __init__(
@@ -35,10 +34,11 @@ class PPYOLOEParamSchedulerHook(EachIterationSchedule):
         *,
         warmup_epochs: float = 5,
         min_lr_ratio: float = 0.0,
-        total_epochs: int = 360,
+        total_epochs: int = 96,
     ) -> None:
-        if total_epochs < 1:
-            raise ValueError(f"total_epochs is at least 1, not {total_epochs}")
+        require_at_least(1, total_epochs=total_epochs)
+        require_at_least(0, warmup_min_iter=warmup_min_iter, warmup_epochs=warmup_epochs)
+        require_at_least(0, start_factor=start_factor, min_lr_ratio=min_lr_ratio)
         self.warmup_min_iter = warmup_min_iter
         self.start_factor = start_factor
         self.warmup_epochs = warmup_epochs
@@ -46,10 +46,12 @@ class PPYOLOEParamSchedulerHook(EachIterationSchedule):
         self.total_epochs = total_epochs
 
     def values(self, group: Mapping[str, Any], place: Place) -> dict[str, float]:
-        """Return a group's `lr`."""
-        begin = warmup_length(self.warmup_epochs, self.warmup_min_iter, place.epoch_length)
-        if place.iteration < begin:
-            return {"lr": group["lr"] * line(self.start_factor, 1.0, place.iteration / begin)}
-        end = max(self.total_epochs * place.epoch_length, begin + 1)
-        share = min((place.iteration - begin) / (end - begin), 1.0)
-        return {"lr": group["lr"] * line(self.min_lr_ratio, 1.0, (1 + math.cos(math.pi * share)) / 2)}
+        """Return the learning rate of a group at a place."""
+        return {"lr": group["lr"] * self.share(place)}
+
+    def share(self, place: Place) -> float:
+        """Return which share of its learning rate every group has at a place."""
+        steps = warmup_length(self.warmup_epochs, self.warmup_min_iter, place.epoch_length)
+        if place.iteration < steps:
+            return warm(self.start_factor, 1.0, place.iteration, steps)
+        return fall(self.min_lr_ratio, place.iteration - steps, self.total_epochs * place.epoch_length - steps)

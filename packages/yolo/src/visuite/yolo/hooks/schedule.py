@@ -1,4 +1,4 @@
-"""What schedules have in common that set the rates of each iteration anew."""
+"""Schedules that say the rates of each iteration outright, and the curves they are made of."""
 
 from __future__ import annotations
 
@@ -10,18 +10,47 @@ from typing import TYPE_CHECKING, Any
 from visuite.engine.hooks import Hook
 from visuite.engine.hooks.hook import DataBatch
 from visuite.engine.hooks.pipeline_switch import require_epochs
+from visuite.engine.optim import each_scheduler
+from visuite.engine.optim.schedule.curves import half_cosine, linear
+from visuite.engine.runner.plan import restore_hyper_parameters
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
+
+
+def warmup_length(epochs: float, least: int, epoch_length: int) -> int:
+    """Return the iterations of a warm-up that lasts so many epochs, and at least so many iterations."""
+    return max(least, round(epochs * epoch_length))
+
+
+def warm(start: float, goal: float, t: int, steps: int) -> float:
+    """Return where step `t` stands on the straight way from `start` to `goal`, which is reached at `steps`."""
+    return linear(start, goal, steps)(t) if t < steps else goal
+
+
+def fall(floor: float, t: float, steps: float) -> float:
+    """Return half a cosine wave from 1 at step 0 down to `floor` at `steps`, where it stays (arXiv:1608.03983)."""
+    return floor + (1 - floor) * half_cosine(t, steps) if t < steps else floor
+
+
+def require_at_least(least: float, **values: float) -> None:
+    """Check that numbers, given by their names, are not too small.
+
+    Raises:
+        ValueError: one is, or is not a number; says which.
+    """
+    for name, value in values.items():
+        if not value >= least:
+            raise ValueError(f"{name} is at least {least}, not {value}")
 
 
 @dataclass(frozen=True)
 class Place:
     """Where in a run an iteration stands.
 
-    Attributes:
-        epoch: Finished epochs.
-        iteration: Finished iterations, of all epochs.
+    Args:
+        epoch: Epochs before its own.
+        iteration: Iterations before it, in all epochs.
         epoch_length: Iterations of an epoch.
     """
 
@@ -31,41 +60,40 @@ class Place:
 
 
 class EachIterationSchedule(Hook, ABC):
-    """Set what a parameter group trains with before each iteration: a function of the place in the run, and no more.
+    """Set the options of parameter groups before each iteration, by its place in the run alone.
 
-    It begins from the groups as the run's config makes them, so that a resumed run goes on exactly, and a changed
-    config holds from there on. It stands where `ParamSchedulerHook` would: `default_hooks.param_scheduler`.
+    What a group begins from is what this run's config says, whatever a checkpoint holds. So nothing has to be kept: a
+    resumed run goes on exactly, or, under a changed config, as if it had always been so. Such a hook takes the place of
+    `ParamSchedulerHook`, at `default_hooks.param_scheduler`.
     """
 
-    #: Before `RuntimeInfoHook`, which logs the rates of the iteration that begins.
-    priority = 9
+    priority = "HIGHEST"  # RuntimeInfoHook, soon after, writes down the rates of this iteration
 
     @abstractmethod
     def values(self, group: Mapping[str, Any], place: Place) -> dict[str, float]:
-        """Return the options of a group in an iteration, the group being as it was before the first."""
+        """Return what a group trains with at a place.
+
+        Args:
+            group: The group's options as the config makes them.
+            place: Where the iteration stands.
+        """
 
     def before_train(self, runner: Runner) -> None:
-        """Look for what cannot be.
+        """Find faults before the first iteration.
 
         Raises:
-            ValueError: the run counts iterations alone, or `param_scheduler` has schedules, too.
+            ValueError: the run has no epochs, or schedulers that would change the same rates.
         """
         require_epochs(self, runner)
-        if runner.param_schedulers:
-            raise ValueError(f"{type(self).__name__} sets all rates by itself: param_scheduler has to be None")
+        others = sorted({type(one).__name__ for one in each_scheduler(runner.param_schedulers)})
+        if others:
+            raise ValueError(
+                f"{type(self).__name__} sets all rates by itself, and param_scheduler has {', '.join(others)}: "
+                "write param_scheduler = None, or default_hooks.param_scheduler = dict(type='ParamSchedulerHook')"
+            )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: DataBatch = None) -> None:
-        """Set the options of all groups."""
-        place = Place(runner.epoch, runner.iter, len(runner.train_dataloader))
-        for group, planned in zip(runner.optim_wrapper.param_groups, runner.plan.hyper_parameters, strict=True):
-            group.update(self.values(planned, place))
-
-
-def warmup_length(epochs: float, least: int, epoch_length: int) -> int:
-    """Return the iterations of a warm-up that is given in epochs, but is never shorter than a number of iterations."""
-    return max(round(epochs * epoch_length), least)
-
-
-def line(start: float, end: float, share: float) -> float:
-    """Return the value at a share of the way from a start to an end."""
-    return start + (end - start) * share
+        """Set the options of every group, the base rate that logs show among them."""
+        plan = runner.plan
+        place = Place(runner.epoch, runner.iter, plan.epoch_length)
+        restore_hyper_parameters(runner.optim_wrapper, [self.values(group, place) for group in plan.hyper_parameters])

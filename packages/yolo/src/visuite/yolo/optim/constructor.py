@@ -1,4 +1,4 @@
-"""Three parameter groups, and a weight decay that follows the batch size: the recipe of all YOLOs since the fifth."""
+"""The parameter groups of YOLOs, and a weight decay that follows the batch size."""
 
 from __future__ import annotations
 
@@ -7,76 +7,83 @@ from typing import Any, ClassVar
 from torch import nn
 
 from visuite.engine.dist import get_world_size
-from visuite.engine.logging import print_log
 from visuite.engine.optim import DefaultOptimWrapperConstructor
 from visuite.engine.optim.constructor import Place
 from visuite.yolo.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-#: The groups by name, and what their weight decay is multiplied by. The weights come first: it is their rate that
-#: logs show.
-GROUPS = {"weights": 1.0, "norms": 0.0, "biases": 0.0}
+#: The names of the groups, at `group_name`; schedules tell them apart by these.
+WEIGHTS, NORMS, BIASES = "weights", "norms", "biases"
+
+
+def group_of(place: Place) -> str:
+    """Return the group of a parameter: NORMS has the scales, those that YOLOR calls implicit (arXiv:2105.04206) too."""
+    if place.is_bias:
+        return BIASES
+    return NORMS if place.is_norm or place.name.rpartition(".")[2] == "implicit" else WEIGHTS
+
+
+def decay_factor(batch_size: int, nominal: int) -> float:
+    """Return by what to multiply a weight decay that is meant for steps of `nominal` images.
+
+    Smaller batches are taken to be accumulated to about the nominal number, as many of them as come nearest; larger
+    ones are a step each. The decay is in proportion to the images of a step.
+
+    Args:
+        batch_size: Images of an iteration, of all processes together.
+        nominal: Images of a step for which the decay was chosen.
+    """
+    batches = max(1, round(nominal / batch_size))
+    return batches * batch_size / nominal
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module(name=["YOLOv5OptimizerConstructor", "YOLOv7OptimWrapperConstructor"])
 class YOLOv5OptimizerConstructor(DefaultOptimWrapperConstructor):
-    """Put weights, what normalises and scales, and biases into groups of their own; only the first are decayed.
+    """Build an optimizer with up to three groups of parameters, of which weights alone are decayed.
 
-    A group's name stands in it as `group_name`: 'weights', 'norms' (YOLOv7's implicit parameters, arXiv:2105.04206,
-    among them) or 'biases', by which `YOLOv5ParamSchedulerHook` finds the last.
-
-    Batches smaller than the nominal one are thought of as accumulated up to it, so that the weight decay is multiplied
-    by b a / n: b is the batch of all processes, n the nominal batch, and a = max(round(n / b), 1).
+    They stand in this order, without those that would be empty: 'weights'; 'norms', the scales of normalisation layers
+    and implicit parameters; 'biases', those of normalisation layers included.
 
     Args:
-        optim_wrapper_cfg: As for `DefaultOptimWrapperConstructor`; its optimizer may have `batch_size_per_gpu`, the
-            images of a batch, without which the weight decay stays as it is.
-        paramwise_cfg: `base_total_batch_size`, the nominal batch (64), and `bypass_duplicate`.
+        optim_wrapper_cfg: As for `DefaultOptimWrapperConstructor`. `optimizer` may have `batch_size_per_gpu`, the
+            images of an iteration in one process: the decay then follows the images of a step, see `decay_factor`.
+        paramwise_cfg: `base_total_batch_size`, the images of a step for which the decay was chosen (64);
+            `bypass_duplicate`, to take a parameter that stands in several places once, in place of an error.
 
     Raises:
-        ValueError: a batch size below 1, or an unknown key in `paramwise_cfg`; says the nearest.
+        ValueError: a batch has less than one image, or `paramwise_cfg` an unknown key; says the nearest.
     """
 
     options: ClassVar[tuple[str, ...]] = ("base_total_batch_size", "bypass_duplicate")
     optimizer_options: ClassVar[tuple[str, ...]] = ("batch_size_per_gpu",)
 
     def __init__(self, optim_wrapper_cfg: dict[str, Any], paramwise_cfg: dict[str, Any] | None = None) -> None:
+        # With its default written in, paramwise_cfg is never empty, which would mean a single group.
         super().__init__(optim_wrapper_cfg, {"base_total_batch_size": 64, **(paramwise_cfg or {})})
+        self.batch_size_per_gpu: int | None = None
         if isinstance(self.optimizer_cfg, dict):
-            self._scale_decay()
+            self.optimizer_cfg = dict(self.optimizer_cfg)
+            self.batch_size_per_gpu = self.optimizer_cfg.pop("batch_size_per_gpu", None)
+        for name, images in (
+            ("optimizer.batch_size_per_gpu", self.batch_size_per_gpu),
+            ("paramwise_cfg.base_total_batch_size", self.paramwise_cfg["base_total_batch_size"]),
+        ):
+            if images is not None and images < 1:
+                raise ValueError(f"{name} is at least one image, not {images}")
 
     def add_params(self, params: list[dict[str, Any]], module: nn.Module, prefix: str = "") -> None:
-        """Append the groups of a model; those without any parameter are left out."""
-        groups: dict[str, list[Any]] = {name: [] for name in GROUPS}
+        """Append the groups of a model that have parameters."""
+        groups: dict[str, dict[str, Any]] = {
+            name: dict(params=[], group_name=name, decay_mult=0.0) for name in (WEIGHTS, NORMS, BIASES)
+        }
+        if self.batch_size_per_gpu is None:
+            groups[WEIGHTS]["decay_mult"] = 1.0
+        else:
+            images = self.batch_size_per_gpu * get_world_size()
+            groups[WEIGHTS]["decay_mult"] = decay_factor(images, self.paramwise_cfg["base_total_batch_size"])
         for place in self.trainable(module, prefix):
-            groups[group_of(place)].append(place.parameter)
-        found = {name: parameters for name, parameters in groups.items() if parameters}
-        params.extend(dict(params=some, group_name=name, decay_mult=GROUPS[name]) for name, some in found.items())
-
-    def _scale_decay(self) -> None:
-        """Take the batch size out of the optimizer's config, and put the scaled decay in."""
-        options = dict(self.optimizer_cfg)
-        images, nominal = options.pop("batch_size_per_gpu", None), self.paramwise_cfg["base_total_batch_size"]
-        if nominal < 1 or (images is not None and images < 1):
-            raise ValueError(f"batches have at least one image, not {images} of nominally {nominal}")
-        if images is not None and "weight_decay" in options:
-            scale = decay_scale(images * get_world_size(), nominal)
-            options["weight_decay"] *= scale
-            if scale != 1:
-                print_log(f"weight decay is scaled by {scale:g}, to {options['weight_decay']:g}", "current")
-        self.optimizer_cfg = options
+            groups[group_of(place)]["params"].append(place.parameter)
+        params.extend(group for group in groups.values() if group["params"])
 
 
-#: The same: no other model has implicit parameters.
+#: The recipe of YOLOv7 has the same groups: its implicit parameters are among the norms.
 YOLOv7OptimWrapperConstructor = YOLOv5OptimizerConstructor
-
-
-def group_of(place: Place) -> str:
-    """Return the name of the group that a parameter belongs to."""
-    if place.is_bias:
-        return "biases"
-    return "norms" if place.is_norm or place.name.rpartition(".")[2] == "implicit" else "weights"
-
-
-def decay_scale(batch: int, nominal: int) -> float:
-    """Return what the weight decay of a batch is multiplied by, the decay being chosen for a nominal batch."""
-    return batch * max(round(nominal / batch), 1) / nominal
