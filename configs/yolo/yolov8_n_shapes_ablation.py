@@ -1,16 +1,16 @@
 # What mosaics, their early end, many scales and boxes refined by masks do: CHANGE=no_mosaic, no_calm, scales or masks.
-_base_ = ["yolov8_n_shapes.py"]
+_base_ = ["_base_/yolov8_n.py", "_base_/shapes_ablation.py", "_base_/adamw_short.py"]
 
-change = "{{$CHANGE:nothing}}"
+change, epochs, calm_epochs = _base_.change, 8, 2
 work_dir = f"work_dirs/ablation_{change}"
-load, mosaic, affine, last = _base_.load, _base_.train_pipeline[2], _base_.train_pipeline[3], _base_.last
-masks = [load[0], dict(load[1], with_mask=True, poly2mask=False)]
-refined = [*masks, dict(mosaic, pre_transform=masks), dict(affine, use_mask_refine=True)]
-pipelines = dict(
-    no_mosaic=[*load, *_base_.fit, dict(affine, border=(0, 0)), *last],
-    masks=[*refined, dict(type="RemoveDataElement", keys=["gt_masks"]), *last],
-)
-train_dataloader = dict(dataset=dict(pipeline=pipelines.get(change, _base_.train_pipeline)))
-custom_hooks = _base_.custom_hooks[:-1] if change == "no_calm" else _base_.custom_hooks
-scales = dict(type="YOLOXBatchSyncRandomResize", random_size_range=(128, 224), interval=10)
-model = dict(data_preprocessor=dict(batch_augments=[scales] if change == "scales" else []))
+model = dict(bbox_head=dict(head_module=dict(num_classes=4)), train_cfg=dict(assigner=dict(num_classes=4)))
+if change == "scales":
+    sizes = dict(type="YOLOXBatchSyncRandomResize", random_size_range=(128, 224), interval=10)
+    model["data_preprocessor"] = dict(batch_augments=[sizes])
+train_cfg = dict(max_epochs=epochs, val_interval=8)
+default_hooks = dict(param_scheduler=dict(max_epochs=epochs))
+custom_hooks = [dict(_base_.custom_hooks[0], momentum=0.01, gamma=100)]
+if change != "no_calm":
+    custom_hooks += [
+        dict(type="det.PipelineSwitchHook", switch_epoch=epochs - calm_epochs, switch_pipeline=_base_.calm_pipeline)
+    ]
