@@ -9,8 +9,5 @@ if change == "scales":
     model["data_preprocessor"] = dict(batch_augments=[sizes])
 train_cfg = dict(max_epochs=epochs, val_interval=8)
 default_hooks = dict(param_scheduler=dict(max_epochs=epochs))
-custom_hooks = [dict(_base_.custom_hooks[0], momentum=0.01, gamma=100)]
-if change != "no_calm":
-    custom_hooks += [
-        dict(type="det.PipelineSwitchHook", switch_epoch=epochs - calm_epochs, switch_pipeline=_base_.calm_pipeline)
-    ]
+calm = dict(type="det.PipelineSwitchHook", switch_epoch=epochs - calm_epochs, switch_pipeline=_base_.calm_pipeline)
+custom_hooks = [dict(_base_.custom_hooks[0], momentum=0.01, gamma=100)] + [calm] * (change != "no_calm")
