@@ -74,3 +74,11 @@ def test_numbers_that_do_not_fit_are_told() -> None:
         CSPPAFPN((8, 16, 32), (8, 16))
     with pytest.raises(ValueError, match="without out layers"):
         CSPPAFPN((8, 16, 32), 8)
+
+
+def test_a_neck_that_lacks_a_layer_says_which() -> None:
+    class Half(Sums):
+        build_bottom_up_layer = YOLONeck.build_bottom_up_layer
+
+    with pytest.raises(NotImplementedError, match=r"Half needs build_bottom_up_layer\(index\)"):
+        Half()

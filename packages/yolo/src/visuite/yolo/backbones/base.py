@@ -128,11 +128,11 @@ class YOLOBackbone(Backbone):
 
     def build_stem(self) -> nn.Module:
         """Return the module that makes of images (B, `input_channels`, H, W) the map that the first stage takes."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs build_stem()")
 
     def build_stage(self, index: int, stage: Stage) -> Sequence[nn.Module]:
         """Return the modules of a stage in their order; the first stage's index is 0."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs build_stage(index, stage)")
 
     def build_layers(self) -> None:
         """Build the stem and the stages, and freeze those that are to be."""

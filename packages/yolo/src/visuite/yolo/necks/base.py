@@ -93,7 +93,7 @@ class YOLONeck(Neck):
 
     def build_reduce_layer(self, index: int) -> nn.Module:
         """Return what a level's map goes through first."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs build_reduce_layer(index)")
 
     def build_upsample_layer(self, index: int) -> nn.Module:
         """Return what doubles the sides of a level's map, 1 <= `index` < N, on the way to the finer one."""
@@ -101,15 +101,15 @@ class YOLONeck(Neck):
 
     def build_top_down_layer(self, index: int) -> nn.Module:
         """Return what the joined map of level `index` - 1 goes through, 1 <= `index` < N."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs build_top_down_layer(index)")
 
     def build_downsample_layer(self, index: int) -> nn.Module:
         """Return what halves the sides of a level's map, 0 <= `index` < N - 1, on the way to the coarser one."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs build_downsample_layer(index)")
 
     def build_bottom_up_layer(self, index: int) -> nn.Module:
         """Return what the joined map of level `index` + 1 goes through, 0 <= `index` < N - 1."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs build_bottom_up_layer(index)")
 
     def build_out_layer(self, index: int) -> nn.Module:
         """Return what a level's map goes through last."""
