@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tools.make_shapes import make_shapes
 from visuite.engine.config import Config
 from visuite.engine.registry import DefaultScope
 
@@ -90,32 +91,72 @@ def test_complexity_places_a_fault_in_the_config(run):
     assert "Traceback" not in done.err
 
 
-@pytest.fixture
-def small_config(root: Path, tmp_path: Path) -> Path:
-    for split in ("train", "val"):
-        for name in ("disc", "square", "triangle", "star"):
-            folder = tmp_path / "shapes" / split / name
-            folder.mkdir(parents=True)
-            for index in range(3):
-                Image.new("RGB", (64, 64), (40 * index, 90, 20)).save(folder / f"{index}.jpg")
-    cfg = Config.fromfile(str(root / CONFIG))
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
-        loader.batch_size = 4
-        loader.dataset.data_root = str(tmp_path / "shapes")
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "shapes"
+    make_shapes(folder, images=15, seed=0)
+    return folder
+
+
+BATCH = {"train": 4, "val": 3}
+
+
+def classify(loader: Config, split: str, shapes: Path) -> None:
+    loader.dataset.update(data_root=str(shapes / "cls"))
+
+
+def detect(loader: Config, split: str, shapes: Path) -> None:
+    loader.dataset.data_root = str(shapes)
+
+
+def segment(loader: Config, split: str, shapes: Path) -> None:
+    prefix = {"img_path": f"images/{split}", "seg_map_path": f"semantic/{split}"}
+    inside = loader.dataset.get("dataset", loader.dataset)
+    inside.update(data_root=str(shapes), data_prefix=prefix, img_suffix=".jpg", seg_map_suffix=".png")
+
+
+#: A config of each task, how it finds the data, and the side of its images.
+TASKS = {
+    "cls/resnet_shapes": (classify, 64),
+    "det/mask_rcnn_small_shapes": (detect, 160),
+    "seg/fast_scnn_camvid": (segment, 160),
+    "yolo/yolov8_n_shapes": (detect, 160),
+}
+
+
+@pytest.fixture(params=TASKS)
+def small_config(request: pytest.FixtureRequest, root: Path, shapes: Path, tmp_path: Path) -> Path:
+    """A config of the house on a few drawn pictures, loaded in this process."""
+    cfg = Config.fromfile(str(root / f"configs/{request.param}.py"))
+    find, _ = TASKS[request.param]
+    for split in BATCH:
+        loader = cfg[f"{split}_dataloader"]
+        loader.batch_size = BATCH[split]
+        loader.num_workers, loader.persistent_workers = 0, False
+        find(loader, split, shapes)
     cfg.dump(str(tmp_path / "small.py"))
     return tmp_path / "small.py"
 
 
-def test_loader_benchmark(run, small_config):
-    done = run("benchmark_loader", small_config, "--workers", 0, 1, "--seconds", 1)
-    rows = [line.split() for line in done.out.splitlines()]
-    assert rows[0][:2] == ["workers", "images/s"]
-    assert [(row[0], row[-1]) for row in rows[2:]] == [("0", "12"), ("1", "12")]
-
-
-def test_speed_benchmark(run, small_config):
+def test_speed_benchmark_of_each_task(run, small_config):
     done = run("benchmark_speed", small_config, "--iters", 2, "--warmup", 1, "--device", "cpu")
-    rows = [line.split() for line in done.out.splitlines()]
-    assert [row[0] for row in rows[2:]] == ["train", "inference"]
-    assert [row[3] for row in rows[2:]] == ["4", "4"]
-    assert all(float(row[1]) > 0 for row in rows[2:])
+    rows = [line.split() for line in done.out.splitlines()[-2:]]
+    assert [row[0] for row in rows] == ["train", "inference"]
+    assert [row[3] for row in rows] == ["4", "3"]  # inference is that of the validation's batches
+    assert all(float(row[1]) > 0 for row in rows)
+
+
+def test_loader_benchmark_of_each_task(run, small_config):
+    done = run("benchmark_loader", small_config, "--workers", 0, 1, "--seconds", 1, "--batches", 2)
+    rows = [line.split() for line in done.out.splitlines()[-2:]]
+    assert [(row[0], row[-1]) for row in rows] == [("0", "8"), ("1", "8")]
+
+
+def test_complexity_of_each_task(run, root):
+    for name, (_, side) in TASKS.items():
+        done = run("complexity", root / f"configs/{name}.py", "--shape", side, "--depth", 1)
+        rows = [line.split() for line in done.out.splitlines()]
+        whole, *parts = rows[2 : next(index for index, row in enumerate(rows) if not row)]
+        shares = [float(row[row.index("%") - 1]) for row in parts]
+        assert whole[0] == "model"
+        assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares)), name  # nothing of a model is counted elsewhere

@@ -57,6 +57,20 @@ def test_lists_and_collated_batches_have_the_same_losses(variant: Variant, count
         torch.testing.assert_close(of_dict[name], value)
 
 
+def test_predicts_from_collated_batches(variant: Variant) -> None:
+    model = shaken(variant.make()).eval()
+    batch = variant.batch(3, 2, sizes=((64, 96), (64, 96)))
+    with torch.no_grad():
+        of_dict = model.val_step(collated(batch))
+        of_list = model.test_step(variant.batch(3, 2, sizes=((64, 96), (64, 96))))
+    assert len(of_dict) == 2
+    for one, other in zip(of_dict, of_list, strict=True):
+        assert len(one.gt_instances) == len(other.gt_instances)
+        assert one.pred_instances.keys() == other.pred_instances.keys()
+        for name, value in other.pred_instances.items():
+            torch.testing.assert_close(one.pred_instances[name], value)
+
+
 def telling_apart(model: Any, images: torch.Tensor) -> Any:
     """Give a model weights with which places differ by far more than rounding, and statistics that go with them."""
     random = torch.Generator().manual_seed(0)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
-from tests.engine.runner.toy import config
+from tests.engine.runner.toy import ToyNet, config
 from visuite.engine.analysis import loader_speeds, step_speeds
 from visuite.engine.analysis.speed import StepSpeed, batch_length
 from visuite.engine.config import Config
+from visuite.engine.registry import MODELS
 
 
 class Slow(torch.utils.data.Dataset):
@@ -59,6 +61,46 @@ def test_steps_train_and_infer(tmp_path, load):
     assert train.images == 4
     assert min(train.times) > 0
     assert not list(tmp_path.iterdir())  # nothing is left behind
+
+
+@MODELS.register_module()
+class Witness(ToyNet):
+    """Remembers what it is called with, and spoils what it is given."""
+
+    seen: ClassVar[list[tuple[str, int, float]]] = []
+    layouts: ClassVar[set[bool]] = set()
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conv = torch.nn.Conv2d(4, 4, 3)
+
+    def forward(self, inputs, labels=None, mode="tensor"):
+        self.seen.append((mode, len(inputs), float(labels.float().abs().max())))
+        self.layouts.add(self.conv.weight.is_contiguous(memory_format=torch.channels_last))
+        answer = super().forward(inputs, labels.clone(), mode)
+        labels.fill_(99)
+        return answer
+
+
+@pytest.fixture
+def witness():
+    Witness.seen.clear()
+    Witness.layouts.clear()
+    return Witness
+
+
+@pytest.mark.parametrize(("without", "length"), [((), 3), (("val",), 5), (("val", "test"), 4)])
+def test_inference_is_measured_on_data_of_its_own(tmp_path, witness, without, length):
+    cfg = Config(config(tmp_path, model=dict(type="Witness"), channels_last=True))
+    cfg.test_dataloader = cfg.val_dataloader.copy()
+    cfg.val_dataloader.batch_size, cfg.test_dataloader.batch_size = 3, 5
+    for split in without:
+        del cfg[f"{split}_dataloader"]
+    _, inference = step_speeds(cfg, iterations=8, warmup=1, device="cpu")
+    assert inference.images == length
+    assert {(mode, images) for mode, images, _ in witness.seen} == {("loss", 4), ("predict", length)}
+    assert max(label for *_, label in witness.seen) == 1  # each batch is as the loader made it
+    assert witness.layouts == {True}  # the model lies in memory as the run's does
 
 
 def test_statistics_of_a_stage():

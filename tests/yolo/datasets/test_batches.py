@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.yolo.datasets.pictures import CLASSES, write_coco
-from visuite.det.structures import BitmapMasks, DetDataSample
+from visuite.det.structures import BitmapMasks, DetDataSample, mask_array
 from visuite.engine.registry import FUNCTIONS, TASK_UTILS, init_default_scope
 from visuite.engine.structures import InstanceData, PixelData
 from visuite.yolo.datasets import BatchShapePolicy, YOLOv5CocoDataset, yolov5_collate
+from visuite.yolo.datasets.collate import samples_of
 
 sizes = st.lists(st.tuples(st.integers(10, 500), st.integers(10, 500)), min_size=1, max_size=20)
 
@@ -137,3 +138,26 @@ def test_masks_and_keypoints() -> None:
     maps = yolov5_collate(samples)["data_samples"]["masks"]
     assert maps.shape == (2, 2, 2)
     assert maps[:, 0, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("kind", ["plain", "masks", "map"])
+def test_samples_come_back_from_a_batch(kind: str) -> None:
+    more = {
+        "masks": lambda count: BitmapMasks(np.arange(count * 4).reshape(count, 2, 2) % 3 == 0, 2, 2),
+        "keypoints": lambda count: torch.rand(count, 5, 3),
+    }
+    batch = [packed(count, **(more if kind == "masks" else {})) for count in (2, 0, 3)]
+    for one in batch if kind == "map" else ():
+        one["data_samples"].gt_panoptic_seg = PixelData(pan_seg=torch.randint(0, 4, (1, 2, 2)))
+    for one, again in zip(batch, samples_of(yolov5_collate(batch)["data_samples"]), strict=True):
+        sample = one["data_samples"]
+        assert again.metainfo == sample.metainfo
+        assert set(again.keys()) == set(sample.keys())
+        assert set(again.gt_instances.keys()) == set(sample.gt_instances.keys())
+        assert torch.equal(again.gt_instances.bboxes, sample.gt_instances.bboxes)
+        assert torch.equal(again.gt_instances.labels, sample.gt_instances.labels)
+        if kind == "masks":
+            assert np.array_equal(mask_array(again.gt_instances.masks), mask_array(sample.gt_instances.masks))
+            assert torch.equal(again.gt_instances.keypoints, sample.gt_instances.keypoints)
+        if kind == "map":
+            assert torch.equal(again.gt_panoptic_seg.pan_seg, sample.gt_panoptic_seg.pan_seg)

@@ -10,6 +10,7 @@ from typing import Any
 
 from visuite.det.preprocessor import DetDataPreprocessor
 from visuite.engine.model import ImgDataPreprocessor
+from visuite.yolo.datasets.collate import samples_of
 from visuite.yolo.registry import MODELS
 
 
@@ -18,7 +19,8 @@ class YOLOv5DetDataPreprocessor(DetDataPreprocessor):
     """Move a batch to the device, normalise and pad it there, and augment it while training.
 
     Samples are a list of `DetDataSample`, or what `yolov5_collate` makes of it, one tensor of all objects: that form
-    costs little to send to a device, and keeps no object of its own for each image.
+    costs little to send to a device, and keeps no object of its own for each image. Predictions belong to images, so
+    that outside training they become samples.
 
     Args:
         *args: As of `DetDataPreprocessor`.
@@ -26,7 +28,7 @@ class YOLOv5DetDataPreprocessor(DetDataPreprocessor):
     """
 
     def forward(self, data: Mapping[str, Any], training: bool = False) -> dict[str, Any]:
-        """Return `inputs` (B, C, H, W) float and `data_samples`, in the form in which they came.
+        """Return `inputs` (B, C, H, W) float and `data_samples`: a list, or while training the form they came in.
 
         Args:
             data: `inputs`: images (C, h, w) or a tensor (B, C, h, w); `data_samples`: a list, or a dict of `img_metas`
@@ -36,12 +38,14 @@ class YOLOv5DetDataPreprocessor(DetDataPreprocessor):
         samples: Any = data.get("data_samples")
         if not isinstance(samples, Mapping):
             return super().forward(data, training)
+        if not training:
+            return super().forward({**data, "data_samples": samples_of(samples)})
         batch = ImgDataPreprocessor.forward(self, dict(data), training)
         inputs = batch["inputs"]
         samples = dict(batch["data_samples"])
         shape = tuple(inputs.shape[-2:])
         samples["img_metas"] = [{**meta, "batch_input_shape": shape} for meta in samples.get("img_metas", ())]
-        for augment in self.batch_augments if training else ():
+        for augment in self.batch_augments:
             inputs, samples = augment(inputs, samples)
         return {**batch, "inputs": inputs, "data_samples": samples}
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +20,9 @@ from visuite.engine.registry import MODELS, config_path
 from visuite.engine.runner import build_dataloader
 from visuite.engine.runner.environment import run_device
 from visuite.engine.runner.log_processor import peak_memory
+from visuite.engine.runner.strategy import choose_strategy
+
+BATCHES_IN_MEMORY = 4
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,21 @@ class StepSpeed:
     def slowest_tenth(self) -> float:
         """The time in milliseconds that nine of ten iterations stay below."""
         return sorted(self.times)[min(len(self.times) * 9 // 10, len(self.times) - 1)]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The batches that a stage is measured on.
+
+    Attributes:
+        length: Images in a batch.
+        feed: As many batches as anybody asks for.
+        waiting_counts: Whether the time until one is there is part of the iteration.
+    """
+
+    length: int
+    feed: Iterator[Any]
+    waiting_counts: bool
 
 
 def batch_length(batch: Any) -> int:
@@ -121,7 +142,10 @@ def _loader_speed(loader: Any, workers: int, *, seconds: float, batches: int) ->
 def step_speeds(
     cfg: Config, *, iterations: int = 30, warmup: int = 5, device: str | None = None, load: bool = False
 ) -> Iterator[StepSpeed]:
-    """Measure the training steps, then the inference, of a config's model on the first batches of its data.
+    """Measure the training steps of a config's model, then its inference, each on the first batches of its own data.
+
+    The model is compiled and laid out as the config says. Inference is measured on the validation's data, or the
+    test's; where a config has neither, on the training's.
 
     Args:
         cfg: The whole config.
@@ -131,40 +155,55 @@ def step_speeds(
         load: Count the waiting for the loader in; otherwise the batches are read before.
     """
     place = run_device(device)
-    with config_path("train_dataloader"):
-        loader = build_dataloader(cfg.train_dataloader, seed=0)
+    count = warmup + iterations
     with config_path("model"):
         defaults = {"data_preprocessor": cfg.data_preprocessor} if cfg.get("data_preprocessor") is not None else {}
-        model = MODELS.build(cfg.model, default_args=defaults).to(place)
+        model = choose_strategy(place, cfg).place(MODELS.build(cfg.model, default_args=defaults))
     with config_path("optim_wrapper"):
         optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-    optim_wrapper.initialize_count_status(model, 0, warmup + iterations)
-    feed = endless_batches(loader)
-    kept = [next(feed) for _ in range(1 if load else min(4, iterations))]
-    length = batch_length(kept[0])
-    batches = feed if load else _cycle(kept)
+    optim_wrapper.initialize_count_status(model, 0, count)
 
     model.train()
-    times = _timed(lambda: model.train_step(next(batches), optim_wrapper), iterations, warmup, place)
-    yield StepSpeed("train", times, length, peak_memory(place))
+    with _batches(cfg, "train_dataloader", count, load=load) as batches:
+        times = _timed(lambda batch: model.train_step(batch, optim_wrapper), batches, iterations, warmup, place)
+    yield StepSpeed("train", times, batches.length, peak_memory(place))
     model.eval()
-    with torch.no_grad():
-        times = _timed(lambda: model.test_step(next(batches)), iterations, warmup, place)
-    restart_workers(loader)
-    yield StepSpeed("inference", times, length, peak_memory(place))
+    split = next((name for name in ("val_dataloader", "test_dataloader") if cfg.get(name)), "train_dataloader")
+    with _batches(cfg, split, count, load=load) as batches, torch.no_grad():
+        times = _timed(model.test_step, batches, iterations, warmup, place)
+    yield StepSpeed("inference", times, batches.length, peak_memory(place))
 
 
-def _cycle(batches: Sequence[Any]) -> Iterator[Any]:
-    while True:
-        yield from batches
+@contextmanager
+def _batches(cfg: Config, loader_key: str, count: int, *, load: bool) -> Iterator[Batches]:
+    """Open a loader of a config, of which `count` batches will be asked for; `load` reads each only then."""
+    with config_path(loader_key):
+        loader = build_dataloader(cfg[loader_key], seed=0)
+    try:
+        feed = endless_batches(loader)
+        kept = [next(feed) for _ in range(1 if load else min(BATCHES_IN_MEMORY, count))]
+        length = batch_length(kept[0])
+        full = [batch for batch in kept if batch_length(batch) == length]  # not the rest at the end of an epoch
+        yield Batches(length, feed if load else _again_and_again(full), load)
+    finally:
+        restart_workers(loader)
 
 
-def _timed(step: Callable[[], Any], iterations: int, warmup: int, device: torch.device) -> list[float]:
+def _again_and_again(batches: Sequence[Any]) -> Iterator[Any]:
+    for batch in itertools.cycle(batches):
+        yield copy.deepcopy(batch)  # preprocessors change the samples that they are given
+
+
+def _timed(
+    step: Callable[[Any], Any], batches: Batches, iterations: int, warmup: int, device: torch.device
+) -> list[float]:
     """Return the milliseconds of each iteration behind the warm-up, the device waited for."""
     times = []
     for number in range(warmup + iterations):
-        start = time.perf_counter()
-        step()
+        asked = time.perf_counter()
+        batch = next(batches.feed)
+        start = asked if batches.waiting_counts else time.perf_counter()
+        step(batch)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         if number >= warmup:

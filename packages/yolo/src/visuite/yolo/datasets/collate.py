@@ -1,15 +1,15 @@
-"""How samples become a batch of two tensors."""
+"""How samples become a batch of two tensors, and samples again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from visuite.det.structures import box_tensor, mask_array
-from visuite.engine.structures import InstanceData
+from visuite.det.structures import DetDataSample, box_tensor, mask_array
+from visuite.engine.structures import InstanceData, PixelData
 from visuite.yolo.registry import FUNCTIONS
 
 #: What objects may have besides, and what a batch hands on.
@@ -61,3 +61,20 @@ def _rows(place: int, objects: InstanceData) -> Tensor:
     rows = boxes.new_full((len(boxes), 6), float(place))
     rows[:, 1], rows[:, 2:] = objects.labels, boxes
     return rows
+
+
+def samples_of(batch: Mapping[str, Any]) -> list[DetDataSample]:
+    """Return the samples of a batch, one for each image, from the `data_samples` that `yolov5_collate` made of them."""
+    rows, masks = batch["bboxes_labels"], batch.get("masks")
+    samples = []
+    for place, meta in enumerate(batch["img_metas"]):
+        mine = rows[:, 0] == place
+        fields = {name: batch[name][mine] for name in _MORE if name in batch}
+        sample = DetDataSample(metainfo=dict(meta))
+        if masks is not None and masks.dtype is torch.bool:
+            fields["masks"] = masks[mine]
+        elif masks is not None:
+            sample.gt_panoptic_seg = PixelData(pan_seg=masks[place : place + 1])
+        sample.gt_instances = InstanceData(bboxes=rows[mine, 2:], labels=rows[mine, 1].long(), **fields)
+        samples.append(sample)
+    return samples
