@@ -28,9 +28,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from visuite.det.metrics import CocoMetric
-from visuite.engine.analysis.table import text_table
 from visuite.engine.fileio import dump
 from visuite.engine.logging import MMLogger
+from visuite.engine.utils.table import text_table
 
 WIDTH, HEIGHT, CLASSES = 640, 480, 80
 LIMITS = (1, 10, 100)

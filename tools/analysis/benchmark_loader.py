@@ -7,11 +7,11 @@ import argparse
 import os
 
 from visuite.engine.analysis import loader_speeds
-from visuite.engine.analysis.table import text_table
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.registry import config_path, init_default_scope
 from visuite.engine.utils import set_multi_processing
+from visuite.engine.utils.table import text_table
 
 
 def parse_args() -> argparse.Namespace:

@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 
 from visuite.engine.analysis import step_speeds
-from visuite.engine.analysis.table import text_table
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.registry import init_default_scope
-from visuite.engine.utils import set_multi_processing
+from visuite.engine.runner.environment import setup_environment
+from visuite.engine.utils.table import text_table
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,7 +33,7 @@ def main() -> None:
         loaded.append(cfg)
         cfg.import_custom_modules()
         init_default_scope(cfg.get("default_scope") or "engine")
-        set_multi_processing(**cfg.get("env_cfg", {}).get("mp_cfg", {}))
+        setup_environment(cfg.get("env_cfg") or {}, cfg.launcher)
         rows = [("stage", "ms/iteration", "90 % below", "batch", "images/s", "memory")]
         for one in step_speeds(cfg, iterations=args.iters, warmup=args.warmup, device=args.device, load=args.load):
             times = (f"{one.median:.2f}", f"{one.slowest_tenth:.2f}")

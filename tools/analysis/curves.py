@@ -14,8 +14,8 @@ from PIL import Image
 
 from visuite.engine.analysis import chart_sheet, read_curves
 from visuite.engine.analysis.logs import Curve, choose, summary
-from visuite.engine.analysis.table import text_table
 from visuite.engine.cli import EXIT_DATA, one_line_errors
+from visuite.engine.utils.table import text_table
 
 
 def parse_args() -> argparse.Namespace:

@@ -18,9 +18,9 @@ from visuite.det.metrics import PrecisionRecall, confusion_matrix, precision_rec
 from visuite.engine.analysis import Curve, Line, line_chart, matrix_chart
 from visuite.engine.analysis.chart import COLORS
 from visuite.engine.analysis.logs import choose
-from visuite.engine.analysis.table import text_table
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.registry import DATASETS, DefaultScope
+from visuite.engine.utils.table import text_table
 
 
 def parse_args() -> argparse.Namespace:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from visuite.engine.analysis.table import text_table
 from visuite.engine.cli import config_arguments, one_line_errors, read_config
 from visuite.engine.config import Config
 from visuite.engine.hooks.pipeline_switch import everywhere, wrapped
 from visuite.engine.registry import DATASETS, config_path, init_default_scope
+from visuite.engine.utils.table import text_table
 from visuite.yolo.boxes.anchors import ALGORITHMS, Array, anchor_quality, anchors_by_level, object_sizes
 
 Levels = list[list[tuple[int, int]]]

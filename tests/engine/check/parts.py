@@ -59,12 +59,15 @@ class CheckedBackbone(nn.Module):
 
 @MODELS.register_module(force=True)
 class ReadsValues(BaseModel):
-    """Cannot be built on the meta device: it asks a tensor for numbers."""
+    """Asks tensors for numbers: of its weights too, where told to, and then it must have them."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_weights: bool = False) -> None:
         super().__init__()
         self.rates = [one.item() for one in torch.linspace(0, 1, 3)]
         self.layer = nn.Linear(1, 1)
+        nn.init.trunc_normal_(self.layer.weight)
+        if of_weights:
+            self.rates.append(self.layer.weight.sum().item())
 
     def forward(self, inputs: Tensor, mode: str = "tensor") -> Any:
         return inputs

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from torch import nn
@@ -69,15 +71,34 @@ def test_nothing_is_built_of_a_config_with_errors(tmp_path):
     assert [message for *_, message in found] == ["ToyNet has no argument 'no_such'"]
 
 
-def test_the_model_takes_no_memory(tmp_path):
+@pytest.mark.parametrize(
+    ("model", "device"),
+    [
+        ('dict(type="ToyNet", width=4)', "meta"),
+        ('dict(type="ReadsValues")', "meta"),
+        ('dict(type="ReadsValues", of_weights=True)', "cpu"),  # it cannot be built without
+    ],
+)
+def test_the_model_takes_no_memory(tmp_path, model, device):
     seen = []
     with registered("engine", lambda subject: seen.append(subject.model)):
-        assert run(tmp_path, data="skip") == []
-        assert run(tmp_path, 'dict(type="ToyNet", width=4)', 'dict(type="ReadsValues")', data="skip") == []
-    before, model, _, reader = seen
+        assert run(tmp_path, 'dict(type="ToyNet", width=4)', model, data="skip") == []
+    before, built = seen
     assert before is None
-    assert {str(one.device) for one in model.parameters()} == {"meta"}
-    assert {str(one.device) for one in reader.parameters()} == {"cpu"}  # it could not be built without values
+    assert {str(one.device) for one in built.parameters()} == {device}
+
+
+def test_building_does_not_load_what_takes_torch_seconds():
+    code = (
+        "import sys\n"
+        "from visuite.engine.check import check_run\n"
+        "from visuite.engine.config import Config\n"
+        "check_run(Config.fromfile(sys.argv[1]), data='skip')\n"
+        "print([name for name in ('torch._dynamo', 'torch._inductor', 'scipy.optimize') if name in sys.modules])"
+    )
+    config = Path(__file__).parents[3] / "configs/det/retinanet_small_bccd.py"
+    told = subprocess.run([sys.executable, "-c", code, str(config)], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "[]"
 
 
 class registered:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from scipy.optimize import linear_sum_assignment
 
 from visuite.det.assign.costs import BaseMatchCost
 from visuite.det.assign.result import AssignResult
@@ -57,6 +56,8 @@ class HungarianAssigner:
         Returns:
             Without `max_overlaps`.
         """
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         labels = gt_instances.labels
         gt_inds = torch.zeros(len(pred_instances), dtype=torch.long, device=labels.device)
         if len(labels) and len(pred_instances):

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from visuite.engine.analysis.table import text_table
+from visuite.engine.utils.table import text_table
 
 OnBadBoxes = Literal["drop", "clip", "error"]
 

@@ -18,11 +18,11 @@ from visuite.det.metrics.coco_truth import (
     truth_of_samples,
     write_results,
 )
-from visuite.engine.analysis.table import text_table
 from visuite.engine.evaluator import BaseMetric
 from visuite.engine.fileio import isfile
 from visuite.engine.logging import print_log
 from visuite.engine.utils.garbage import collector_paused
+from visuite.engine.utils.table import text_table
 from visuite.engine.utils.text import did_you_mean
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from visuite.det.datasets.crowdhuman import read_odgt
 from visuite.det.metrics.average_precision import precision_recall
@@ -146,6 +145,8 @@ class CrowdHumanMetric(BaseMetric):
 
     def _jaccard(self, ious: np.ndarray, in_rest: np.ndarray) -> float:
         """Return the Jaccard index of detections and people, from their overlaps (N, G)."""
+        from scipy.optimize import linear_sum_assignment  # slow to import
+
         reached = ious >= self.iou_thres
         rows, columns = linear_sum_assignment(reached, maximize=True)
         paired = reached[rows, columns]

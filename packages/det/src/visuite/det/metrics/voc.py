@@ -13,9 +13,9 @@ from visuite.det.metrics.image_results import Found, Wanted, detections_of, obje
 from visuite.det.metrics.matching import IGNORED, TRUE, match_by_score, overlaps
 from visuite.det.metrics.proposal_recall import covered_overlaps, recalls
 from visuite.det.registry import METRICS
-from visuite.engine.analysis.table import text_table
 from visuite.engine.evaluator import BaseMetric
 from visuite.engine.logging import print_log
+from visuite.engine.utils.table import text_table
 from visuite.engine.utils.text import did_you_mean
 
 KINDS = ("mAP", "recall")

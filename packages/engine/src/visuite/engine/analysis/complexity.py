@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from torch.utils.module_tracker import ModuleTracker
 
-from visuite.engine.analysis.table import text_table
+from visuite.engine.utils.table import text_table
 
 #: Namespaces whose operators are known to the counter, or cost nothing worth counting.
 _PLAIN = ("aten", "prim", "prims", "profiler", "_c10d_functional", "c10d")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from visuite.engine.check.finding import Finding, Findings, errors_of
 from visuite.engine.check.static import examine
@@ -21,8 +22,6 @@ from visuite.engine.runner.environment import run_device
 
 Data = Literal["auto", "required", "skip"]
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
-#: How torch words it that a value was asked of a tensor on the meta device.
-_META_WORDS = ("meta tensor", "on meta", "meta device", "'meta'", "Meta")
 
 
 def check_run(cfg: Config, *, data: Data = "auto") -> list[Finding]:
@@ -75,14 +74,35 @@ def _build_model(cfg: Config) -> nn.Module:
         return MODELS.build(copy.deepcopy(cfg.model), default_args=copy.deepcopy(defaults))
 
 
+class _WeightsOnMeta(TorchFunctionMode):
+    """Give weights no memory and no values: what is made empty lies on the meta device, and nothing is written into it.
+
+    Other tensors (anchors, points, masks) are real: torch needs seconds to get ready for arithmetic on the meta device,
+    and constructors may read values of them.
+    """
+
+    _EMPTY = frozenset({torch.empty, torch.empty_like, torch.empty_strided, Tensor.new_empty})
+    _WRITES = frozenset(
+        getattr(Tensor, name)
+        for name in ("normal_", "uniform_", "bernoulli_", "erfinv_", "add_", "sub_", "mul_", "div_", "clamp_")
+    )
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in self._EMPTY:
+            return func(*args, **{**(kwargs or {}), "device": "meta"})
+        if func in self._WRITES and args[0].is_meta:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
 def _build_on_meta(cfg: Config, findings: Findings) -> nn.Module | None:
     """Build the model without memory, or with it where a constructor reads values of tensors."""
     with _told(findings, "model"):
         try:
-            with torch.device("meta"):
+            with _WeightsOnMeta():
                 return _build_model(cfg)
         except (RuntimeError, NotImplementedError) as error:
-            if not any(word in str(error) for word in _META_WORDS):
+            if "meta" not in str(error).lower():  # torch says so where values of weights are asked for
                 raise
         return _build_model(cfg)
     return None

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 from visuite.engine.analysis import matrix_chart
-from visuite.engine.analysis.table import text_table
 from visuite.engine.dist import get_dist_info
 from visuite.engine.evaluator import BaseMetric
 from visuite.engine.hooks.visualization import save_png
 from visuite.engine.logging import print_log
+from visuite.engine.utils.table import text_table
 from visuite.engine.utils.text import did_you_mean
 from visuite.seg.metrics.areas import MEASURES, StrayLabelError, count_pixels, rates
 from visuite.seg.metrics.worst import Case, WorstCases, draw_cases

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import differential_evolution
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 #: Objects and anchors to their distances (N, A), which a clustering makes small.
@@ -171,6 +170,8 @@ def differential_evolution_anchors(
     Returns:
         Anchors (A, 2), sorted by area.
     """
+    from scipy.optimize import differential_evolution  # slow to import
+
     few = sample(sizes, rng)
     low, high = np.log(few.min(axis=0)), np.log(few.max(axis=0))
     high = np.maximum(high, low + 1e-6)  # objects of one width
