@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from visuite.engine import optim
+from visuite.engine.logging import MMLogger
 from visuite.engine.optim import OptimWrapper
 from visuite.engine.optim.schedule import curves
 from visuite.engine.registry import PARAM_SCHEDULERS
@@ -354,6 +355,7 @@ def test_twins_show_their_own_signature_and_words():
 
 
 def test_verbose_prints_each_value(capsys):
+    MMLogger.get_instance("verbose")  # the current one now: others may be as silent as the last run wanted
     optim.StepLR(make_optimizer(), step_size=1, verbose=True).step()
     assert "lr of group 1 is 1.0000e-03" in "".join(capsys.readouterr())
 

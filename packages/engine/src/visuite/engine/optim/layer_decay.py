@@ -15,8 +15,8 @@ from visuite.engine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 Depth = tuple[int, int]
 DepthOf = Callable[[str], Depth]
 
-#: What stands before the first layer of a backbone.
-_STEM = ("cls_token", "mask_token", "pos_embed")
+#: Tokens and positions, which stand before the first layer of a backbone and are not decayed.
+_STEM = ("cls_token", "dist_token", "mask_token", "pos_embed", "absolute_pos_embed")
 
 
 def depth_from_model(model: nn.Module) -> DepthOf | None:
@@ -86,10 +86,11 @@ def convnext_depth(layers: int) -> DepthOf:
 
 def stage_depth(layers: int) -> DepthOf:
     """Return the depths of a backbone of stages: stem and layers between stages 0, then the stages."""
+    below = (*_STEM, "patch_embed", "downsample_layers")
 
     def depth(name: str) -> Depth:
         parts = name.split(".")
-        if parts[0] == "backbone" and (parts[1] in _STEM or parts[1] == "downsample_layers"):
+        if parts[0] == "backbone" and parts[1] in below:
             return 0, layers + 2
         if parts[:2] == ["backbone", "stages"]:
             return int(parts[2]) + 1, layers + 2
@@ -146,7 +147,8 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
 
     Raises:
         KeyError: `decay_rate`, or `num_layers` where it is needed, is missing.
-        ValueError: `decay_type` is unknown, or nothing tells the depths of this model.
+        ValueError: `decay_type` is unknown or not for this model, `num_layers` is not what the model tells, or
+            nothing tells its depths.
     """
 
     options: ClassVar[tuple[str, ...]] = (
@@ -187,18 +189,30 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
 
     def _depth_of(self, model: nn.Module) -> DepthOf:
         backbone = type(getattr(model, "backbone", model)).__name__
-        stages = self.paramwise_cfg.get("decay_type", "layer_wise") == "stage_wise"
-        if stages or "ConvNeXt" in backbone:
-            return (stage_depth if stages else convnext_depth)(self._num_layers())
+        names = [name for name, _ in model.named_parameters()]
+        if self.paramwise_cfg.get("decay_type", "layer_wise") == "stage_wise":
+            if not any(name.startswith("backbone.stages.0.") for name in names):
+                raise ValueError(
+                    f"decay_type 'stage_wise' needs a model with backbone.stages, which {backbone} has not"
+                )
+            return stage_depth(self._num_layers())
+        if "ConvNeXt" in backbone and "num_layers" in self.paramwise_cfg:
+            return convnext_depth(self._num_layers())
         told = depth_from_model(model)
         if told is not None:
+            self._check_num_layers(max(told(name)[1] for name in names) - 2, backbone)
             return told
-        if any(name.startswith("backbone.layers.0.") for name, _ in model.named_parameters()):
+        if any(name.startswith("backbone.layers.0.") for name in names):
             return transformer_depth(self._num_layers())
         raise ValueError(
             f"the depths of {backbone} are unknown: it needs get_layer_depth(param_name, prefix), or to be a ConvNeXt "
             "or a transformer whose blocks are backbone.layers"
         )
+
+    def _check_num_layers(self, told: int, backbone: str) -> None:
+        given = self.paramwise_cfg.get("num_layers", told)
+        if given != told:
+            raise ValueError(f"paramwise_cfg has num_layers={given}, and {backbone} tells that it has {told}")
 
     def _num_layers(self) -> int:
         if "num_layers" not in self.paramwise_cfg:
