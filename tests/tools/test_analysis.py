@@ -160,3 +160,14 @@ def test_complexity_of_each_task(run, root):
         shares = [float(row[row.index("%") - 1]) for row in parts]
         assert whole[0] == "model"
         assert sum(shares) == pytest.approx(100, abs=0.1 * len(shares)), name  # nothing of a model is counted elsewhere
+        assert ("not called   auxiliary_head" in done.out) == name.startswith("seg")
+
+
+def test_complexity_knows_the_second_stage(run, root):
+    """The head for regions runs on what the first has found, which runs but once."""
+    done = run("complexity", root / "configs/det/mask_rcnn_small_shapes.py", "--shape", 160, "--depth", 2)
+    flops = {row[0]: row[3] for row in map(str.split, done.out.splitlines()) if len(row) > 4}
+    assert flops["rpn_conv"] == "78.67M"  # 5 levels of 40 x 40 and less, 64 channels of 3 x 3 to 64
+    assert flops["bbox_head"].endswith(("M", "G"))
+    assert flops["mask_head"].endswith(("M", "G"))
+    assert "torchvision.roi_align" in done.out

@@ -76,6 +76,32 @@ def test_modules_add_up():
     assert ActivationAnalyzer(Tower(), torch.rand(5, 4)).total("blocks") == 5 * 16
 
 
+class OneByOne(nn.Module):
+    """Calls members of containers, of one inside another too, and a part by another method than `forward`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList([nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 8)]), nn.ModuleList()])
+        self.row = nn.Sequential(nn.Linear(8, 2), nn.Linear(2, 1))
+        self.idle = nn.Sequential(nn.Linear(1, 1))
+        self.plain = nn.ReLU()
+
+    def forward(self, x):
+        for layer in self.branches[0]:
+            x = layer(x)
+        return self.row[0](x)
+
+
+def test_containers_have_the_sum_of_their_members_and_idle_parts_are_named():
+    found = measure(OneByOne(), torch.rand(1, 4))
+    assert found.total() == 16 + 32 + 16
+    counted = {name: found.total(module=name) for name in ("branches", "branches.0", "branches.1", "row", "idle")}
+    assert counted == {"branches": 48, "branches.0": 48, "branches.1": 0, "row": 16, "idle": 0}
+    assert found.total("activations", "branches") == 12
+    assert found.idle == ["idle"]
+    assert get_model_complexity_info(OneByOne(), (4,))["idle"] == ["idle"]
+
+
 def test_inputs_may_be_named():
     assert measure(Tower(), {"x": torch.rand(5, 4), "scale": 2.0}).total() == measure(Tower(), torch.rand(5, 4)).total()
 

@@ -101,13 +101,14 @@ class TwoStageDetector(BaseDetector):
         maps = self.rpn_head(x) if self.with_rpn else ()
         if batch_data_samples is None:
             return maps
-        return (*maps, *self.roi_head(x, self._proposals(x, batch_data_samples), batch_data_samples))
+        return (*maps, *self.roi_head(x, self._proposals(x, batch_data_samples, maps), batch_data_samples))
 
-    def _proposals(self, x: Features, samples: Samples) -> list[InstanceData]:
-        """Return the regions of each image, in the input's size."""
+    def _proposals(self, x: Features, samples: Samples, maps: Any = ()) -> list[InstanceData]:
+        """Return the regions of each image, in the input's size; `maps` are those of the first head, if it has run."""
         if all("proposals" in sample for sample in samples):
             return brought_proposals(samples)
-        return self.rpn_head.predict(x, samples, rescale=False)
+        metas = [sample.metainfo for sample in samples]
+        return self.rpn_head.predict_by_feat(*(maps or self.rpn_head(x)), batch_img_metas=metas)
 
 
 def class_agnostic(samples: Samples) -> Samples:

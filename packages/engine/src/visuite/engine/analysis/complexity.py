@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
@@ -36,6 +37,7 @@ class Complexity:
         parameters: {module: elements}, shared ones once in each module that has them.
         kinds: {module: its class}.
         uncounted: {operator: calls} of operators from outside torch, whose work is not in `flops`.
+        idle: Parts of the model, the children nearest to it, that have parameters and were not called.
     """
 
     flops: dict[str, Counter[str]] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Complexity:
     parameters: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     uncounted: Counter[str] = field(default_factory=Counter)
+    idle: list[str] = field(default_factory=list)
 
     def total(self, what: str = "flops", module: str = "") -> int:
         """Return the `flops`, `activations` or `parameters` of a module."""
@@ -62,11 +65,12 @@ class _OutputCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
+        tensors = (leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
         if packet in flop_registry:
-            first = next(leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
+            elements = next(tensors).numel()
             for module in self.tracker.parents:
-                self.outputs.setdefault(module, Counter())[str(packet).rpartition(".")[2]] += first.numel()
-        elif func.namespace not in _PLAIN:
+                self.outputs.setdefault(module, Counter())[str(packet).rpartition(".")[2]] += elements
+        elif func.namespace not in _PLAIN and any(True for _ in tensors):  # not what only asks for a version
             self.uncounted[str(packet)] += 1
         return result
 
@@ -82,13 +86,16 @@ def measure(model: nn.Module, inputs: Any) -> Complexity:
     modes = [(module, module.training) for module in model.modules()]
     tracker = ModuleTracker()
     outputs, flops = _OutputCounter(tracker), FlopCounterMode(display=False)
+    called: set[nn.Module] = set()
     fused = torch.backends.mha.get_fastpath_enabled()
+    hook = register_module_forward_pre_hook(lambda module, _: called.add(module))
     model.eval()
     torch.backends.mha.set_fastpath_enabled(False)  # one operator for a whole layer, which the counter does not know
     try:
         with torch.no_grad(), flops, tracker, outputs:
             model(*args, **kwargs)
     finally:
+        hook.remove()
         torch.backends.mha.set_fastpath_enabled(fused)
         for module, training in modes:
             module.training = training
@@ -98,6 +105,11 @@ def measure(model: nn.Module, inputs: Any) -> Complexity:
         parameters=parameter_count(model),
         kinds={name: type(module).__name__ for name, module in model.named_modules()},
         uncounted=outputs.uncounted,
+        idle=[
+            name
+            for name, part in model.named_children()
+            if any(True for _ in part.parameters()) and called.isdisjoint(part.modules())
+        ],
     )
 
 
@@ -112,10 +124,18 @@ def _halved(flops: Mapping[Any, int]) -> Counter[str]:
 
 
 def _by_path(counts: Mapping[str, Counter[str]], model: nn.Module) -> dict[str, Counter[str]]:
-    """Rename `ResNet.layer1.0` to `layer1.0`, and what stands for all to `''`."""
+    """Rename `ResNet.layer1.0` to `layer1.0`, and what stands for all to `''`.
+
+    A container whose members are called one by one, a `ModuleList` say, is never called itself: it has their sum.
+    """
     top = type(model).__name__
     named = {name.removeprefix(f"{top}."): ops for name, ops in counts.items() if name not in ("Global", top)}
-    return {"": counts.get("Global", Counter()), **named}
+    named[""] = counts.get("Global", Counter())
+    for name, module in reversed(list(model.named_modules())):  # members before what holds them
+        if name not in named:
+            members = [f"{name}.{member}" for member, _ in module.named_children()]
+            named[name] = sum((named.get(member, Counter()) for member in members), Counter())
+    return named
 
 
 def parameter_count(model: nn.Module) -> dict[str, int]:
@@ -243,7 +263,7 @@ def get_model_complexity_info(
 
     Returns:
         `flops` (multiply-adds), `activations`, `params`, each also as text (`flops_str`, ...), `out_table`, `out_arch`,
-        and `uncounted`, {operator: calls}.
+        `uncounted`, {operator: calls}, and `idle`, the parts that were not called.
 
     Raises:
         ValueError: both or neither of `input_shape` and `inputs` are given.
@@ -251,7 +271,7 @@ def get_model_complexity_info(
     if (input_shape is None) == (inputs is None):
         raise ValueError("give either input_shape or inputs")
     found = measure(model, _random_inputs(model, input_shape) if inputs is None else inputs)
-    info: dict[str, Any] = {"uncounted": dict(found.uncounted)}
+    info: dict[str, Any] = {"uncounted": dict(found.uncounted), "idle": found.idle}
     for name, what in (("flops", "flops"), ("activations", "activations"), ("params", "parameters")):
         info[name] = found.total(what)
         info[f"{name}_str"] = in_units(info[name])

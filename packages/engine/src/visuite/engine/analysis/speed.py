@@ -158,7 +158,7 @@ def step_speeds(
     count = warmup + iterations
     with config_path("model"):
         defaults = {"data_preprocessor": cfg.data_preprocessor} if cfg.get("data_preprocessor") is not None else {}
-        model = choose_strategy(place, cfg).place(MODELS.build(cfg.model, default_args=defaults))
+        model: Any = choose_strategy(place, cfg).place(MODELS.build(cfg.model, default_args=defaults))
     with config_path("optim_wrapper"):
         optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
     optim_wrapper.initialize_count_status(model, 0, count)
