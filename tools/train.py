@@ -11,7 +11,7 @@ from visuite.engine.check import stop_on_errors
 from visuite.engine.cli import config_arguments, one_line_errors, read_config, what_a_run_left
 from visuite.engine.config import Config
 from visuite.engine.dist import is_main_process
-from visuite.engine.registry import RUNNERS, UnknownTypeError
+from visuite.engine.registry import RUNNERS, BadValueError, UnknownTypeError
 from visuite.engine.runner import Runner, dev_run, leave_process_group, overfitting
 
 
@@ -40,14 +40,33 @@ def apply(args: argparse.Namespace, cfg: Config) -> None:
     if args.resume is not None:
         cfg.resume, cfg.load_from = True, None if args.resume == "auto" else args.resume
     if args.amp:
-        cfg.optim_wrapper.type = "AmpOptimWrapper"
-        cfg.optim_wrapper.setdefault("loss_scale", "dynamic")
+        use_amp(cfg)
     if args.auto_scale_lr:
         cfg.setdefault("auto_scale_lr", {})["enable"] = True
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.seed is not None:
         cfg.randomness = {**cfg.get("randomness", {}), "seed": args.seed}
+
+
+def use_amp(cfg: Config) -> None:
+    """Make the config's plain optimizer wrapper one for mixed precision.
+
+    Raises:
+        BadValueError: it is of another kind, or there are several.
+    """
+    wrapper = cfg.get("optim_wrapper") or {}
+    kind = wrapper.get("type", "OptimWrapper")
+    name = kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
+    if "optimizer" not in wrapper or name not in ("OptimWrapper", "AmpOptimWrapper"):
+        found = repr(name) if "optimizer" in wrapper else "without an optimizer of its own"
+        raise BadValueError(
+            f"--amp turns an OptimWrapper into an AmpOptimWrapper, and this one is {found}: "
+            "say type='AmpOptimWrapper' where its wrapper is made",
+            "optim_wrapper",
+        )
+    wrapper.type = "AmpOptimWrapper"
+    wrapper.setdefault("loss_scale", "dynamic")
 
 
 def runner_class(cfg: Config) -> type[Runner]:

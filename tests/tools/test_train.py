@@ -94,6 +94,37 @@ def test_switches(tool, config, capsys):
     assert "toy/accuracy" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("dtype", "scaled"), [("float16", True), ("bfloat16", False), (None, False)])
+def test_mixed_precision_resumes_with_its_scale(tool, config, dtype, scaled):
+    setting = f"optim_wrapper = dict(dtype={dtype!r}, loss_scale=dict(init_scale=16.0, growth_interval=3), "
+    config.write_text(CONFIG.replace("optim_wrapper = dict(", setting))
+    tool("train.py", config, "--amp", "--seed", 5, "--work-dir", "whole")
+    tool("train.py", config, "--amp", "--seed", 5, "--work-dir", "parts", "--resume", "whole/epoch_1.pth")
+    whole, parts = (torch.load(f"{name}/epoch_2.pth", weights_only=True) for name in ("whole", "parts"))
+    assert whole["optimizer"]["loss_scaler"] == parts["optimizer"]["loss_scaler"]
+    assert bool(whole["optimizer"]["loss_scaler"]) == scaled
+    if scaled:
+        assert whole["optimizer"]["loss_scaler"]["scale"] == 16.0 * 2**3  # doubled after each third of 10 steps
+    for name, value in whole["state_dict"].items():
+        assert value.dtype in (torch.float32, torch.int64)
+        assert torch.equal(value, parts["state_dict"][name]), name
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "words"),
+    [
+        ('optim_wrapper = dict(type="MyWrapper", optimizer', "is 'MyWrapper'"),
+        ('optim_wrapper = dict(constructor="ByPart", judge', "without an optimizer of its own"),
+    ],
+)
+def test_mixed_precision_replaces_no_other_wrapper(tool, config, capsys, wrapper, words):
+    config.write_text(CONFIG.replace("optim_wrapper = dict(optimizer", wrapper))
+    code, line = failure(tool, capsys, "train.py", config, "--amp")
+    assert code == EXIT_CONFIG
+    assert words in line
+    assert "toy.py:12" in line
+
+
 def test_no_such_config(tool, config, capsys):
     code, line = failure(tool, capsys, "train.py", config.with_name("tooy.py"))
     assert code == EXIT_CONFIG

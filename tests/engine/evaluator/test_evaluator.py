@@ -44,6 +44,14 @@ def test_batches_to_metrics() -> None:
     assert evaluator.evaluate(3) == {"score/mean": 3.0, "score/count": 3}
 
 
+def test_what_a_broken_evaluation_left_is_forgotten() -> None:
+    evaluator = Evaluator([Mean(), Mean(prefix="again")])
+    evaluator.process(samples(50.0))
+    evaluator.begin()
+    evaluator.process(samples(1.0, 2.0))
+    assert set(evaluator.evaluate(2).values()) == {1.5, 2}
+
+
 def test_metrics_get_dicts_made_once() -> None:
     first, second = Mean(), Mean(prefix="again")
     Evaluator([first, second]).process(samples(1.0), data_batch="batch")

@@ -17,6 +17,7 @@ from visuite.engine.runner import Runner
 PIPED = dict(type="PipedData", pipeline=[dict(type="ToPoint", tag=0)])
 WORKERS = dict(num_workers=2, persistent_workers=True, prefetch_factor=3)
 SWITCH = dict(type="PipelineSwitchHook", switch_epoch=2, switch_pipeline=[dict(type="ToPoint", tag=1)])
+AS_RECIPE = dict(type="SwitchRecipeHook", schedule=[dict(action_epoch=2, train_pipeline=SWITCH["switch_pipeline"])])
 NESTED = {
     "plain": PIPED,
     "repeated": dict(type="RepeatDataset", times=1, dataset=PIPED),
@@ -48,15 +49,25 @@ def test_no_sample_of_the_old_pipeline_comes_after_the_switch(tmp_path, name):
     assert tags.count == 4 * (40 if name == "concatenated" else 20)
 
 
+@pytest.mark.parametrize("loader", [{}, WORKERS], ids=["0", "2"])
+@pytest.mark.parametrize("hook", [SWITCH, AS_RECIPE], ids=["pipeline", "recipe"])
 @pytest.mark.parametrize("stop", [7, 10, 13])
-def test_resuming_around_the_switch_gives_the_same_bits(tmp_path, stop):
-    never_stopped = weights(Runner.from_cfg(switch_config(tmp_path / "whole", SWITCH, loader={})).train())
+def test_resuming_around_the_switch_gives_the_same_bits(tmp_path, stop, hook, loader):
+    never_stopped = weights(Runner.from_cfg(switch_config(tmp_path / "whole", hook, loader={})).train())
     with pytest.raises(Stop):
-        Runner.from_cfg(switch_config(tmp_path / "parts", SWITCH, StopAt(stop), loader={})).train()
+        Runner.from_cfg(switch_config(tmp_path / "parts", hook, StopAt(stop), loader=loader)).train()
     tags = Tags()
-    resumed = Runner.from_cfg(switch_config(tmp_path / "parts", SWITCH, tags, resume=True))
+    resumed = Runner.from_cfg(switch_config(tmp_path / "parts", hook, tags, resume=True, loader=loader))
     assert_same_bits(weights(resumed.train()), never_stopped)
     assert tags.seen == {epoch: {int(epoch >= 2)} for epoch in range(stop // 5, 4)}
+
+
+def test_a_hook_switches_in_each_run_that_has_it(tmp_path):
+    hook = PipelineSwitchHook(1, [ToPoint(4)])
+    for folder in ("one", "two"):
+        tags = Tags()
+        Runner.from_cfg(switch_config(tmp_path / folder, hook, tags, loader={})).train()
+        assert tags.seen == {0: {0}, 1: {4}, 2: {4}, 3: {4}}
 
 
 def test_workers_are_restarted_once_and_the_old_ones_end(tmp_path):

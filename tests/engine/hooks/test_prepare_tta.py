@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 import torch
 
@@ -97,6 +99,38 @@ def test_weights_are_loaded_before_the_model_is_wrapped(tmp_path):
     runner.register_hook(Look())
     runner.test()
     assert set(kinds) == {SumTTA}
+
+
+def test_a_preprocessor_of_the_merging_model_serves_the_model_inside_on_its_device(tmp_path):
+    runner = Runner.from_cfg(config(tmp_path))
+    runner.__dict__["device"] = torch.device("meta")
+    runner.at_end = ExitStack()
+    hook = PrepareTTAHook(dict(type="SumTTA", data_preprocessor=dict(type="BaseDataPreprocessor")))
+    plain = runner.model
+    hook.before_test(runner)
+    assert plain.data_preprocessor is runner.model.data_preprocessor
+    assert plain.data_preprocessor.device == torch.device("meta")
+    runner.at_end.close()
+    assert runner.model is plain
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_test_that_fails_can_be_run_again(tmp_path, workers):
+    class FailOnce(Hook):
+        failed = False
+
+        def after_test_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if not self.failed:
+                self.failed = True
+                raise ZeroDivisionError
+
+    cfg = tta_config(tmp_path, custom_hooks=[FailOnce()])
+    cfg["test_dataloader"]["num_workers"] = workers
+    runner = build_runner_with_tta(cfg)
+    with pytest.raises(ZeroDivisionError):
+        runner.test()
+    assert type(runner.model) is EchoNet
+    assert runner.test() == {"toy/total": 6 * sum(range(20))}
 
 
 def test_pipelines_are_replaced_wherever_they_are():

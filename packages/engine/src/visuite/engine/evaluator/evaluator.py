@@ -35,6 +35,12 @@ class Evaluator:
         for metric in self.metrics:
             metric.dataset_meta = meta
 
+    def begin(self) -> None:
+        """Forget what an evaluation that was broken off has left."""
+        for metric in self.metrics:
+            if isinstance(metric, BaseMetric):  # others begin anew in a way of their own
+                metric.results.clear()
+
     def process(self, data_samples: Iterable[Any], data_batch: Any = None) -> None:
         """Take one batch of predictions.
 

@@ -39,6 +39,7 @@ class PipelineSwitchHook(Hook):
         with config_path("switch_pipeline"):
             Compose(self.switch_pipeline)
         require_pipeline(runner.train_dataloader.dataset)
+        self._switched = False
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Switch when it is time."""

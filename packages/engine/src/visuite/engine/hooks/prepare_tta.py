@@ -35,7 +35,9 @@ class PrepareTTAHook(Hook):
         """Wrap the model, whose weights are loaded by now."""
         self._plain = runner.model
         with config_path("tta_model"):
-            runner.model = MODELS.build(self.tta_cfg, default_args={"module": unwrap_model(self._plain)})
+            merging = MODELS.build(self.tta_cfg, default_args={"module": unwrap_model(self._plain)})
+        runner.model = merging.to(runner.device)  # it may bring a data preprocessor
+        runner.at_end.callback(self.after_test, runner)  # a test that fails leaves the plain model, too
 
     def after_test(self, runner: Runner) -> None:
         """Give the run its model back."""

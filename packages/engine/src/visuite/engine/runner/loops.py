@@ -333,6 +333,7 @@ class EvaluationLoop(BaseLoop):
     def run(self) -> dict[str, float]:
         """Go through the data once and return the metrics."""
         self._show_dataset_meta()
+        self.evaluator.begin()
         # Evaluating must not disturb the training's randomness, however often it comes.
         with kept_generators():
             self.runner.call_hook(f"before_{self.mode}")
