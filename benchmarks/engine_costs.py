@@ -1,12 +1,13 @@
 #!/usr/bin/env python
 """What the engine's services cost: averaging, logging, checkpoints, resuming, starting.
 
-    python benchmarks/engine_costs.py [--iters 300] [--rounds 5]
+    python benchmarks/engine_costs.py [--iters 300] [--rounds 9]
 
-Averaging, logging at every iteration and writing checkpoints are measured as additional milliseconds per iteration of
-the same run without them, rounds alternating; resuming is measured from a checkpoint of iteration 1,000 and one of
-iteration 100,000; starting is the time of a process from its beginning to the first training iteration, beside that
-of a process that only imports torch.
+Averaging, logging and writing checkpoints are measured as additional milliseconds per iteration of the same run
+without them, on one thread, each beside the others in every round, together with a loop written by hand; resuming is
+measured from a checkpoint of iteration 1,000 and one of iteration 100,000; starting is the time of a process from its
+beginning to the end of its first training iteration, beside that of a process that does one iteration by hand and of
+one that only imports torch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from visuite.engine.hooks import Hook
 from visuite.engine.model import BaseModel
@@ -103,19 +104,48 @@ SERVICES: dict[str, dict[str, Any]] = {
 }
 
 
+def loop_by_hand(iters: int) -> float:
+    """Train the same network on the same data without a Runner; return seconds per iteration."""
+    model = Net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+    loader = DataLoader(Points(), batch_size=16, shuffle=True, drop_last=True)
+    done, start = 0, time.perf_counter()
+    while done < iters:
+        for inputs, labels in loader:
+            optimizer.zero_grad()
+            model(inputs, labels)["loss"].backward()
+            optimizer.step()
+            done += 1
+            if done == iters:
+                break
+    return (time.perf_counter() - start) / iters
+
+
+def run_with(name: str, iters: int) -> float:
+    """Train by a Runner with one of the services; return seconds per iteration."""
+    with tempfile.TemporaryDirectory() as folder:
+        runner, clock = run(folder, iters, **SERVICES.get(name, {}))
+        runner.train()
+        return clock.each
+
+
 def measure_services(iters: int, rounds: int) -> None:
-    """Print milliseconds per iteration with each service, and what it adds."""
-    print("| with | ms per iteration | added |\n|---|---|---|")
-    times: dict[str, list[float]] = {"nothing": [], **{name: [] for name in SERVICES}}
-    for _ in range(rounds):
-        for name, kept in times.items():
-            with tempfile.TemporaryDirectory() as folder:
-                runner, clock = run(folder, iters, **SERVICES.get(name, {}))
-                runner.train()
-                kept.append(clock.each * 1e3)
-    bare = statistics.median(times["nothing"])
-    for name, kept in times.items():
-        print(f"| {name} | {statistics.median(kept):.3f} | {statistics.median(kept) - bare:+.3f} |")
+    """Print milliseconds per iteration with each service, and what it adds to a run of the same round without."""
+    by_hand, nothing = "a loop by hand", "the Runner, nothing else"
+    names = [by_hand, nothing, *SERVICES]
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for number in range(rounds + 1):
+        turn = number % len(names)  # who comes first differs from round to round
+        for name in names[turn:] + names[:turn]:
+            seconds = loop_by_hand(iters) if name == by_hand else run_with(name, iters)
+            if number:  # the first round warms up
+                times[name].append(1e3 * seconds)
+    print("| with | ms per iteration | added | half the quartiles' distance |\n|---|---|---|---|")
+    for name in names:
+        added = [one - bare for one, bare in zip(times[name], times[nothing], strict=True)]
+        low, middle, high = statistics.quantiles(added, n=4)
+        tail = "| |" if name == nothing else f"{middle:+.3f} | {(high - low) / 2:.3f} |"
+        print(f"| {name} | {statistics.median(times[name]):.3f} | {tail}")
 
 
 def measure_resuming() -> None:
@@ -148,10 +178,13 @@ def measure_start(rounds: int) -> None:
         config.write_text(START)
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
         started = [_time([sys.executable, str(tool), str(config)], environment, folder) for _ in range(rounds)]
-        torch_only = [_time([sys.executable, "-c", "import torch"], environment, folder) for _ in range(rounds)]
+        others = {
+            name: [_time([sys.executable, "-c", code], environment, folder) for _ in range(rounds)]
+            for name, code in {"import torch": "import torch", "one iteration by hand": BY_HAND}.items()
+        }
     print("\n| process | seconds |\n|---|---|")
-    print(f"| import torch | {statistics.median(torch_only):.2f} |")
-    print(f"| tools/train.py to the end of its first iteration | {statistics.median(started):.2f} |")
+    for name, seconds in {**others, "tools/train.py to the end of its first iteration": started}.items():
+        print(f"| {name} | {statistics.median(seconds):.2f} |")
 
 
 #: A run of one iteration over this file's own model and data.
@@ -165,6 +198,17 @@ default_hooks = dict(checkpoint=None)
 log_level = "ERROR"
 """
 
+#: The same without a Runner.
+BY_HAND = """
+import torch
+model = torch.nn.Linear(64, 10)
+optimizer = torch.optim.SGD(model.parameters(), lr=1e-4)
+loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.zeros(16, 64)), batch_size=16)
+for inputs, in loader:
+    model(inputs).sum().backward()
+    optimizer.step()
+"""
+
 
 def _time(command: list[str], environment: dict[str, str], folder: str) -> float:
     start = time.perf_counter()
@@ -176,9 +220,10 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--iters", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, torch {torch.__version__}, medians of {args.rounds} rounds\n")
+    torch.set_num_threads(1)
     measure_services(args.iters, args.rounds)
     measure_resuming()
     measure_start(args.rounds)
