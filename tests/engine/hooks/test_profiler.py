@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -65,6 +66,39 @@ def test_tensorboard_gets_its_files(tmp_path):
     runner, _ = profiled(tmp_path, on_trace_ready=dict(type="tb_trace", dir_name=str(tmp_path / "tb")))
     runner.train()
     assert len(list((tmp_path / "tb").glob("rank0.*.pt.trace.json"))) == 1
+
+
+def test_tensorboards_files_lie_in_the_runs_folder_by_default(tmp_path):
+    runner, _ = profiled(tmp_path, on_trace_ready=dict(type="tb_trace"))
+    runner.train()
+    assert len(list(Path(runner.log_dir, "tf_tracing_logs").glob("rank0.*.pt.trace.json"))) == 1
+
+
+def test_the_table_is_sorted_and_cut_as_asked(tmp_path, capfd):
+    table = dict(type="log_trace", sort_by="count", row_limit=2)
+    profiled(tmp_path, on_trace_ready=table, changes=dict(log_level="INFO"))[0].train()
+    rows = [line for line in capfd.readouterr().out.splitlines() if line.lstrip().startswith("aten::")]
+    assert len(rows) == 2
+    counts = [int(row.split()[-1]) for row in rows]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > 5
+
+
+RECORDED = {
+    "record_shapes": lambda event: event.input_shapes,
+    "profile_memory": lambda event: event.self_cpu_memory_usage,
+    "with_stack": lambda event: event.name.endswith(": train_step"),
+    "with_flops": lambda event: event.flops,
+}
+
+
+@pytest.mark.parametrize("option", RECORDED)
+def test_what_is_recorded_is_what_was_asked_for(tmp_path, option):
+    for value in (False, True):
+        got = []
+        hook = dict(by_epoch=False, profile_times=1, on_trace_ready=lambda one, got=got: got.extend(one.events()))
+        profiled(tmp_path / str(value), **hook, **{option: value})[0].train()
+        assert any(map(RECORDED[option], got)) == value
 
 
 def test_a_run_that_fails_has_its_trace(tmp_path):

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from tests.engine.runner.ranks import Losses, losses_of, plain_config, plain_weights
-from tests.engine.runner.toy import ToyNet
+from tests.engine.runner.test_resume import Stop, StopAt
+from tests.engine.runner.toy import ToyNet, assert_same_bits
 from visuite.engine.model import BaseModel
 from visuite.engine.registry import DATASETS, MODELS
 from visuite.engine.runner import Runner
@@ -65,16 +66,19 @@ def image_config(folder, **changes):
     )
 
 
-@pytest.mark.parametrize("backend", [counting, "aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
-def test_training_and_validation_run_compiled_under_the_same_names(tmp_path, backend):
+@pytest.mark.parametrize(
+    "switch",
+    [dict(backend=counting), dict(backend="aot_eager", dynamic=True), pytest.param(True, marks=pytest.mark.slow)],
+)
+def test_training_and_validation_run_compiled_under_the_same_names(tmp_path, switch):
     torch.compiler.reset()
     COMPILED.clear()
     plain, losses = losses_of(plain_config(tmp_path / "plain"))
-    runner, compiled = losses_of(plain_config(tmp_path / "fast", compile=dict(backend=backend)))
+    runner, compiled = losses_of(plain_config(tmp_path / "fast", compile=switch))
     assert compiled == pytest.approx(losses, rel=1e-5)
     torch.testing.assert_close(plain_weights(runner), plain_weights(plain), rtol=1e-4, atol=1e-5)
     assert list(runner.model.state_dict()) == list(plain.model.state_dict())
-    if backend is counting:
+    if switch == dict(backend=counting):
         kinds = [str(graph.graph) for graph in COMPILED]
         assert any("cross_entropy" in kind for kind in kinds)
         assert any("cross_entropy" not in kind for kind in kinds)  # the validation's
@@ -124,6 +128,34 @@ def test_optimizers_take_their_fast_forms(tmp_path, switch):
     runner, fast = losses_of(plain_config(tmp_path / "fast", **optim(**{switch: True})))
     assert all(group[switch] is True for group in runner.optim_wrapper.optimizer.param_groups)
     assert fast == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("stop", [3, 4])
+def test_all_switches_together_resume_with_the_same_bits(tmp_path, stop):
+    adam = dict(type="AdamW", lr=0.01, fused=True)
+    scale = dict(init_scale=64.0, growth_interval=2)
+    amp = dict(type="AmpOptimWrapper", dtype="float16", loss_scale=scale, optimizer=adam, accumulative_counts=2)
+
+    def switched(folder, *hooks, **changes):
+        average = dict(type="EMAHook", momentum=0.1, update_buffers=True)
+        checkpoint = dict(type="CheckpointHook", interval=1, by_epoch=False)
+        cfg = image_config(tmp_path / folder, optim_wrapper={**amp, "clip_grad": dict(max_norm=0.5)}, **changes)
+        switches = dict(compile=dict(backend="aot_eager"), channels_last=True)
+        return {**cfg, **switches, "custom_hooks": [average, *hooks], "default_hooks": dict(checkpoint=checkpoint)}
+
+    torch.compiler.reset()
+    whole = Runner.from_cfg(switched("whole"))
+    whole.train()
+    with pytest.raises(Stop):
+        Runner.from_cfg(switched("parts", StopAt(stop))).train()
+    resumed = Runner.from_cfg(switched("parts", resume=True))
+    resumed.train()
+    assert resumed.optim_wrapper.loss_scaler.state_dict() == whole.optim_wrapper.loss_scaler.state_dict()
+    assert resumed.model.dtypes == {torch.float16}
+    one, other = (torch.load(tmp_path / folder / "iter_6.pth", weights_only=True) for folder in ("whole", "parts"))
+    for key in ("state_dict", "ema_state_dict"):
+        assert all(value.isfinite().all() for value in one[key].values())
+        assert_same_bits(one[key], other[key])
 
 
 @pytest.fixture
