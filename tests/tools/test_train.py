@@ -125,6 +125,12 @@ def test_mixed_precision_replaces_no_other_wrapper(tool, config, capsys, wrapper
     assert "toy.py:12" in line
 
 
+def test_what_test_time_augmentation_misses_is_one_line(tool, config, capsys):
+    code, line = failure(tool, capsys, "test.py", config, "epoch_1.pth", "--tta")
+    assert code == EXIT_CONFIG
+    assert "test-time augmentation needs 'tta_model' in the config" in line
+
+
 def test_no_such_config(tool, config, capsys):
     code, line = failure(tool, capsys, "train.py", config.with_name("tooy.py"))
     assert code == EXIT_CONFIG

@@ -143,6 +143,12 @@ def test_samples_tell_where_they_are_from():
     expected = [dict(img_path=f"{i}.png", img_id=i) for i in range(3)]
     assert describe_samples({"inputs": torch.ones(3), "data_samples": samples}) == expected
     assert describe_samples({"inputs": 1, "data_samples": [samples[:1], samples[1:]]}) == expected
+    branches = {"teacher": samples[:1], "student": samples[1:]}
+    assert describe_samples({"inputs": {}, "data_samples": branches}) == expected
+    assert describe_samples({"inputs": 1, "data_samples": [dict(img_id=i, scale=2) for i in (4, 5)]}) == [
+        dict(img_id=4),
+        dict(img_id=5),
+    ]
     assert describe_samples([torch.ones(3), [1, 2]]) == []
     assert describe_samples({"inputs": 1}) == []
     assert describe_samples(torch.ones(3)) == []

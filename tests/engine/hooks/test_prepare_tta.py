@@ -14,7 +14,7 @@ from visuite.engine.evaluator import BaseMetric
 from visuite.engine.hooks import Hook, PrepareTTAHook, build_runner_with_tta
 from visuite.engine.hooks.prepare_tta import with_pipeline
 from visuite.engine.model import BaseTTAModel
-from visuite.engine.registry import METRICS, MODELS, TRANSFORMS
+from visuite.engine.registry import METRICS, MODELS, TRANSFORMS, MissingKeyError
 from visuite.engine.runner import Runner
 
 
@@ -143,11 +143,11 @@ def test_pipelines_are_replaced_wherever_they_are():
         with_pipeline(dict(type="A"), new)
 
 
-@pytest.mark.parametrize("key", ["tta_model", "tta_pipeline"])
+@pytest.mark.parametrize("key", ["tta_model", "tta_pipeline", "test_dataloader"])
 def test_what_is_missing_is_named(tmp_path, key):
     cfg = tta_config(tmp_path)
     del cfg[key]
-    with pytest.raises(KeyError, match=key):
+    with pytest.raises(MissingKeyError, match=f"test-time augmentation needs '{key}'"):
         build_runner_with_tta(cfg)
 
 

@@ -135,7 +135,9 @@ def describe_samples(data_batch: Any) -> list[dict[str, Any]]:
 
 
 def _collect(samples: Any, found: list[dict[str, Any]]) -> None:
-    """Go through nested lists of data samples."""
+    """Go through nested lists of data samples, and dicts of such lists by branch."""
+    if isinstance(samples, Mapping) and not samples.keys() & set(SAMPLE_KEYS):
+        samples = list(samples.values())
     if isinstance(samples, Sequence) and not isinstance(samples, str):
         for one in samples:
             _collect(one, found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from visuite.engine.dataset import inner_dataset
 from visuite.engine.hooks.hook import Hook
 from visuite.engine.model.wrapping import unwrap_model
-from visuite.engine.registry import HOOKS, MODELS, RUNNERS, config_path
+from visuite.engine.registry import HOOKS, MODELS, RUNNERS, MissingKeyError, UnknownTypeError, config_path
 from visuite.engine.registry.scope import canonical_scope, import_scope
 
 if TYPE_CHECKING:
@@ -60,21 +60,23 @@ def build_runner_with_tta(cfg: Config | dict[str, Any]) -> Runner:
             of the test data's pipeline. Scopes may have defaults for both, see `register_default_tta`.
 
     Raises:
-        KeyError: one of the two is missing, or there is no pipeline to replace.
+        MissingKeyError: one of the two is missing, or the test data, or there is no pipeline to replace.
     """
     cfg = cfg.copy()
+    if "dataset" not in (cfg.get("test_dataloader") or {}):
+        raise MissingKeyError("test-time augmentation needs 'test_dataloader' in the config, with its 'dataset'")
     for key, value in _defaults(cfg).items():
         cfg.setdefault(key, value)
     for key in ("tta_model", "tta_pipeline"):
         if key not in cfg:
-            raise KeyError(f"test-time augmentation needs {key!r} in the config")
+            raise MissingKeyError(f"test-time augmentation needs {key!r} in the config")
     loader = dict(cfg["test_dataloader"])
     loader["dataset"] = with_pipeline(loader["dataset"], cfg["tta_pipeline"])
     cfg["test_dataloader"] = loader
     kind = cfg.get("runner_type", "Runner")
     found = RUNNERS.get(kind)
     if found is None:
-        raise KeyError(RUNNERS.explain_missing(kind))
+        raise UnknownTypeError(RUNNERS.explain_missing(kind), "runner_type")
     runner = found.from_cfg(cfg)
     runner.register_hook(PrepareTTAHook(tta_cfg=cfg["tta_model"]))
     return runner
@@ -96,10 +98,10 @@ def mirrored(pipeline: Sequence[Any]) -> list[Any]:
     """Return a pipeline that gives two versions of each image: mirrored left to right before its last step, and not.
 
     Raises:
-        KeyError: it is empty.
+        MissingKeyError: it is empty.
     """
     if not pipeline:
-        raise KeyError("the test data's config has no 'pipeline' to make a tta_pipeline of")
+        raise MissingKeyError("the test data's config has no 'pipeline' to make a tta_pipeline of")
     flips = [{"type": "RandomFlip", "prob": prob} for prob in (0.0, 1.0)]
     return [*pipeline[:-1], {"type": "TestTimeAug", "transforms": [flips, [pipeline[-1]]]}]
 
@@ -108,7 +110,7 @@ def with_pipeline(dataset: Mapping[str, Any], pipeline: Any) -> dict[str, Any]:
     """Return a data set's config with another pipeline, that of each data set inside where it is a wrapper.
 
     Raises:
-        KeyError: neither the data set nor one inside has a pipeline.
+        MissingKeyError: neither the data set nor one inside has a pipeline.
     """
     if "pipeline" in dataset:
         return {**dataset, "pipeline": pipeline}
@@ -116,4 +118,6 @@ def with_pipeline(dataset: Mapping[str, Any], pipeline: Any) -> dict[str, Any]:
         return {**dataset, "dataset": with_pipeline(dataset["dataset"], pipeline)}
     if "datasets" in dataset:
         return {**dataset, "datasets": [with_pipeline(one, pipeline) for one in dataset["datasets"]]}
-    raise KeyError(f"the test data's config has no 'pipeline' that tta_pipeline could replace: {sorted(dataset)}")
+    raise MissingKeyError(
+        f"the test data's config has no 'pipeline' that tta_pipeline could replace: {sorted(dataset)}"
+    )
