@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from torch.distributed.elastic.multiprocessing.errors import record
 
@@ -55,7 +56,7 @@ def use_amp(cfg: Config) -> None:
     Raises:
         BadValueError: it is of another kind, or there are several.
     """
-    wrapper = cfg.get("optim_wrapper") or {}
+    wrapper: dict[str, Any] = cfg.get("optim_wrapper") or {}
     kind = wrapper.get("type", "OptimWrapper")
     name = kind.rpartition(".")[2] if isinstance(kind, str) else getattr(kind, "__name__", repr(kind))
     if "optimizer" not in wrapper or name not in ("OptimWrapper", "AmpOptimWrapper"):
@@ -65,7 +66,7 @@ def use_amp(cfg: Config) -> None:
             "say type='AmpOptimWrapper' where its wrapper is made",
             "optim_wrapper",
         )
-    wrapper.type = "AmpOptimWrapper"
+    wrapper["type"] = "AmpOptimWrapper"
     wrapper.setdefault("loss_scale", "dynamic")
 
 

@@ -174,6 +174,7 @@ def test_bad_settings_are_told(paramwise, error, words):
         rates(nested(["backbone.layers.0.w"]), "LearningRateDecayOptimizerConstructor", **paramwise)
 
 
-def test_unknown_backbones_are_told():
-    with pytest.raises(ValueError, match="get_layer_depth"):
+def test_unknown_backbones_are_told_with_their_place():
+    with pytest.raises(ValueError, match="get_layer_depth") as caught:
         rates(nested(["backbone.w"]), "LearningRateDecayOptimizerConstructor", decay_rate=0.5, num_layers=2)
+    assert "optim_wrapper (LearningRateDecayOptimizerConstructor)" in caught.value.__notes__[0]

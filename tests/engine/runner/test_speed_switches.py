@@ -12,7 +12,7 @@ from tests.engine.runner.ranks import Losses, losses_of, plain_config, plain_wei
 from tests.engine.runner.test_resume import Stop, StopAt
 from tests.engine.runner.toy import ToyNet, assert_same_bits
 from visuite.engine.model import BaseModel
-from visuite.engine.registry import DATASETS, MODELS
+from visuite.engine.registry import DATASETS, MODELS, BadValueError
 from visuite.engine.runner import Runner
 from visuite.engine.runner.environment import setup_environment
 
@@ -90,8 +90,19 @@ def test_another_method_can_be_compiled(tmp_path):
     runner = Runner.from_cfg(plain_config(tmp_path, compile=dict(backend=counting, target="parse_losses")))
     runner.train()
     assert COMPILED
-    with pytest.raises(ValueError, match="PlainNet has no method 'forwardd'; did you mean 'forward'"):
-        _ = Runner.from_cfg(plain_config(tmp_path, compile=dict(target="forwardd"))).model
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(target="forwardd"), "compile.target: PlainNet has no method 'forwardd'; did you mean 'forward'"),
+        (dict(bakend="inductor"), "compile: torch.compile has no argument 'bakend'; did you mean 'backend'"),
+        (dict(backend="inducto"), "compile.backend: torch has no backend 'inducto'; did you mean 'inductor'"),
+    ],
+)
+def test_what_cannot_be_compiled_is_told_before_training(tmp_path, options, message):
+    with pytest.raises(BadValueError, match=message):
+        _ = Runner.from_cfg(plain_config(tmp_path, compile=options)).model
 
 
 def test_channels_last(tmp_path):

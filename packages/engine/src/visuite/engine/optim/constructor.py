@@ -277,4 +277,10 @@ def build_optim_wrapper(model: nn.Module, cfg: Any) -> OptimWrapper:
         "paramwise_cfg": wrapper_cfg.pop("paramwise_cfg", None),
         "optim_wrapper_cfg": wrapper_cfg,
     }
-    return OPTIM_WRAPPER_CONSTRUCTORS.build(arguments)(model)
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(arguments)
+    try:
+        return constructor(model)
+    except (ValueError, KeyError) as error:  # a setting that does not fit this model
+        if not getattr(error, "__notes__", None):
+            error.add_note(f"while building optim_wrapper ({type(constructor).__name__})")
+        raise

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from visuite.engine.registry import BadValueError
 from visuite.engine.utils.text import did_you_mean
 
 
@@ -20,16 +22,30 @@ def compile_in_place(model: nn.Module, options: bool | Mapping[str, Any]) -> Non
             method to compile.
 
     Raises:
-        ValueError: the model has no such method; says the nearest.
+        BadValueError: the model has no such method, or torch no such argument or backend; says the nearest.
     """
     arguments: dict[str, Any] = dict(options) if isinstance(options, Mapping) else {}
     target = arguments.pop("target", "forward")
     if not callable(getattr(model, target, None)):
-        raise ValueError(f"{type(model).__name__} has no method {target!r}{did_you_mean(target, dir(model))}")
+        hint = did_you_mean(target, [name for name in dir(model) if not name.startswith("_")])
+        raise BadValueError(f"{type(model).__name__} has no method {target!r}{hint}", "compile.target")
+    _check_compilation(arguments)
     if target == "forward":
         model.compile(**arguments)
     else:
         setattr(model, target, torch.compile(getattr(model, target), **arguments))
+
+
+def _check_compilation(arguments: Mapping[str, Any]) -> None:
+    known = list(inspect.signature(torch.compile).parameters)[1:]
+    for name in arguments:
+        if name not in known:
+            raise BadValueError(f"torch.compile has no argument {name!r}{did_you_mean(name, known)}", "compile")
+    backend = arguments.get("backend")
+    if isinstance(backend, str):
+        backends = torch.compiler.list_backends(exclude_tags=())
+        if backend not in backends:
+            raise BadValueError(f"torch has no backend {backend!r}{did_you_mean(backend, backends)}", "compile.backend")
 
 
 def take_channels_last(model: nn.Module, *, weights: bool = True) -> None:
@@ -54,16 +70,18 @@ def _channels_last(value: Any) -> Any:
     return value
 
 
-def set_backends(settings: Mapping[str, Any], where: Any = torch.backends, path: str = "torch_backends") -> None:
+def set_backends(
+    settings: Mapping[str, Any], where: Any = torch.backends, path: str = "env_cfg.torch_backends"
+) -> None:
     """Set attributes of `torch.backends`: `dict(cudnn=dict(allow_tf32=True), cuda=dict(matmul=dict(...)))`.
 
     Raises:
-        ValueError: torch has no such setting; says the nearest.
+        BadValueError: torch has no such setting; says the nearest.
     """
     for name, value in settings.items():
         if not hasattr(where, name):
             known = {*dir(where), *dir(type(where))}  # some of these modules have properties
-            raise ValueError(f"env_cfg.{path}: torch has no {name!r}{did_you_mean(name, known)}")
+            raise BadValueError(f"torch has no {name!r}{did_you_mean(name, known)}", path)
         if isinstance(value, Mapping):
             set_backends(value, getattr(where, name), f"{path}.{name}")
         else:
