@@ -7,10 +7,11 @@ import io
 
 import pytest
 import torch
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from tests.engine.runner.test_resume import run_config
 from tests.engine.runner.toy import assert_same_bits, config, weights
-from visuite.engine.dataset import BaseDataset
+from visuite.engine.dataset import BaseDataset, SampleError
 from visuite.engine.hooks import Hook
 from visuite.engine.registry import DATASETS
 from visuite.engine.runner import Runner
@@ -73,6 +74,61 @@ def test_a_worker_that_fails_names_the_sample(tmp_path, workers):
         Runner.from_cfg(cfg).train()
     for part in ("BrokenAt", "13", "images/13.jpg", "not a picture"):
         assert part in str(caught.value)
+
+
+class Unread(Exception):
+    """Its constructor takes what no message gives."""
+
+    def __init__(self, code: int, *, path: str) -> None:
+        super().__init__(f"{path}: code {code}")
+
+
+@DATASETS.register_module(force=True)
+class OthersBrokenAt(Dataset):
+    """Somebody else's data set, which knows nothing of ours."""
+
+    samples = [(f"images/{i}.jpg", 0) for i in range(20)]
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        if index == 13:
+            raise Unread(3, path="header")
+        return torch.zeros(4), 0
+
+
+class StreamBrokenAt(IterableDataset):
+    def __len__(self):
+        return 20
+
+    def __iter__(self):
+        return (OthersBrokenAt()[i] for i in range(20))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("kind", ["config", "loader", "stream"])
+@pytest.mark.parametrize("verb", ["train", "val"])
+def test_so_do_data_sets_of_others(tmp_path, kind, workers, verb):
+    loader = config(tmp_path)["train_dataloader"]
+    given = {
+        "config": {**loader, "dataset": dict(type="OthersBrokenAt"), "num_workers": workers},
+        "loader": DataLoader(OthersBrokenAt(), batch_size=4, num_workers=workers),
+        "stream": DataLoader(StreamBrokenAt(), batch_size=4, num_workers=workers),
+    }
+    with pytest.raises(SampleError) as caught:
+        getattr(Runner.from_cfg(config(tmp_path, **{f"{verb}_dataloader": given[kind]})), verb)()
+    wanted = "sample 13 of the stream" if kind == "stream" else "sample 13 of OthersBrokenAt (path='images/13.jpg')"
+    for part in (wanted, "Unread: header: code 3"):
+        assert part in str(caught.value)
+
+
+def test_a_stream_in_a_config_is_an_error_that_says_what_to_do(tmp_path):
+    cfg = config(tmp_path)
+    DATASETS.register_module(name="StreamBrokenAt", module=StreamBrokenAt, force=True)
+    cfg["train_dataloader"] = {**cfg["train_dataloader"], "dataset": dict(type="StreamBrokenAt")}
+    with pytest.raises(ValueError, match=r"StreamBrokenAt .*no indices.*hand a DataLoader of it to Runner"):
+        Runner.from_cfg(cfg).train()
 
 
 def test_a_schedule_that_ends_early_holds_its_last_value(tmp_path):

@@ -15,6 +15,7 @@ import torch
 from torch.utils.data import Dataset
 
 from visuite.engine.dataset.compose import Compose
+from visuite.engine.dataset.naming import SampleError, describe, naming
 from visuite.engine.dataset.records import read_record, select_records, serialize
 from visuite.engine.dataset.seeding import sample_randomness
 from visuite.engine.fileio import exists, join_path, list_from_file, load
@@ -22,13 +23,6 @@ from visuite.engine.logging import print_log
 from visuite.engine.registry import DATASETS
 from visuite.engine.utils.garbage import collector_paused
 from visuite.engine.utils.text import did_you_mean
-
-#: Keys of a record that tell a person which sample it is, best first.
-PATH_KEYS = ("img_path", "file_name", "filename", "path", "seg_map_path", "img_id")
-
-
-class SampleError(RuntimeError):
-    """A sample that could not be made; names the data set, the index and the file."""
 
 
 def force_full_init(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -217,17 +211,15 @@ class BaseDataset(Dataset):
     def _fetch(self, index: int) -> Any:
         """Make a sample; in training, draw others (from the sample's own stream) while the pipeline returns None."""
         for _ in range(self.max_refetch + 1):
-            try:
+            with naming(self, index):
                 sample = self.prepare_data(index)
-            except Exception as error:
-                raise SampleError(f"{self._describe(index)}: {_say(error)}") from error
             if sample is not None:
                 return sample
             if self.test_mode:
-                raise SampleError(f"{self._describe(index)}: the pipeline returned None, and a test drops no sample")
+                raise SampleError(f"{describe(self, index)}: the pipeline returned None, and a test drops no sample")
             index = self._rand_another()
         raise SampleError(
-            f"{self._describe(index)}: the pipeline returned None for {self.max_refetch + 1} samples in a row; "
+            f"{describe(self, index)}: the pipeline returned None for {self.max_refetch + 1} samples in a row; "
             "check the transforms that drop samples, or raise max_refetch"
         )
 
@@ -261,16 +253,6 @@ class BaseDataset(Dataset):
         if not -size <= index < size:
             raise IndexError(f"{type(self).__name__} has {size} samples, there is no number {index}")
         return index % size
-
-    def _describe(self, index: int) -> str:
-        """Return `sample 7 of Shapes (img_path='a.png')`."""
-        place = f"sample {index} of {type(self).__name__}"
-        try:
-            record = self.get_data_info(index)
-        except Exception:  # the record itself may be what is broken
-            return place
-        key = next((key for key in PATH_KEYS if record.get(key) is not None), None)
-        return place if key is None else f"{place} ({key}={record[key]!r})"
 
     @classmethod
     def _load_metainfo(cls, metainfo: Mapping[str, Any] | str | None = None) -> dict[str, Any]:
@@ -328,9 +310,3 @@ def below(root: str, path: str) -> str:
     if not root or osp.isabs(path) or "://" in path:
         return path
     return join_path(root, path) if path else root
-
-
-def _say(error: Exception) -> str:
-    """Return an error in one line, with the notes that transforms left on it."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return f"{type(error).__name__}: {error}{notes}"

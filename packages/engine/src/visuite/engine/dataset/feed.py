@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, cast
 
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader, IterDataPipe, MapDataPipe, Sampler
 
+from visuite.engine.dataset.naming import named
 from visuite.engine.dataset.sampler import EndlessSampler
 from visuite.engine.dataset.seeding import SampleKey, kept_generators
 
@@ -81,8 +82,22 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
         return iter(loader)
     # torch draws a seed for each iterator from the global generator; a resumed run makes one more.
     with kept_generators():
-        batches = iter(loader)
+        batches = all_batches(loader)
     return itertools.islice(batches, start, None)
+
+
+def all_batches(loader: Any) -> Iterator[Any]:
+    """Iterate over a loader; samples that fail are named, also in one that was built by hand."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.batch_sampler, KeyedBatchSampler):
+        return iter(loader)
+    dataset = loader.dataset
+    if isinstance(dataset, (IterDataPipe, MapDataPipe)):  # torch asks these for their class
+        return iter(loader)
+    loader.__dict__["dataset"] = named(dataset)  # which torch reads here alone, for the iterator and its workers
+    try:
+        return iter(loader)
+    finally:
+        loader.__dict__["dataset"] = dataset
 
 
 def keys_of_batch(loader: Any, epoch: int, batch: int) -> list[SampleKey] | None:

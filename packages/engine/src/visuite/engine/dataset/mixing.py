@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from visuite.engine.dataset.base import SampleError
 from visuite.engine.dataset.compose import Compose, name_of
+from visuite.engine.dataset.naming import SampleError, naming
 from visuite.engine.dataset.seeding import sample_randomness
 from visuite.engine.dataset.wrappers import DatasetWrapper
 from visuite.engine.registry import DATASETS, TRANSFORMS
@@ -76,10 +76,12 @@ class MultiImageMixDataset(DatasetWrapper):
     def __getitem__(self, idx: int) -> Any:
         """Return a mixed sample; a `SampleKey` gives it its own randomness."""
         with sample_randomness(idx) as index:
-            results = self.dataset[self._checked(index)]
-            for transform in self._used():
-                results = self._apply(transform, results)
-            return results
+            index = self._checked(index)
+            with naming(self, index):
+                results = self.dataset[index]
+                for transform in self._used():
+                    results = self._apply(transform, results)
+                return results
 
     def _used(self) -> Iterator[Any]:
         return (one for one in self.pipeline if name_of(one) not in self._skipped)
@@ -91,7 +93,11 @@ class MultiImageMixDataset(DatasetWrapper):
             given = _own_containers(results) if choose is None else copy.deepcopy(results)
             if choose is not None:
                 given["mix_results"] = self._partners(choose)
-            changed = transform(given)
+            try:
+                changed = transform(given)
+            except Exception as error:
+                error.add_note(f"in {name_of(transform)}")
+                raise
             if changed is not None:
                 changed.pop("mix_results", None)
                 return changed

@@ -9,13 +9,14 @@ are what they were: loading in the main process does not disturb the model's ran
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+
+from visuite.engine.dataset.naming import NamedSamples, naming
 
 
 class SampleKey(int):
@@ -94,29 +95,28 @@ def sample_randomness(key: int) -> Iterator[int]:
         yield int(key)
 
 
-class SeededDataset(Dataset):
+class SeededDataset(NamedSamples):
     """Give a data set that knows nothing of sample keys (torchvision's, a list) its samples' own randomness.
 
-    Everything but `__getitem__` is the data set's own.
+    Everything but fetching samples is the data set's own.
     """
 
-    def __init__(self, dataset: Any) -> None:
-        self.__dict__["dataset"] = dataset
-
     def __getitem__(self, key: int) -> Any:
+        """Return a sample.
+
+        Raises:
+            IndexError: there is no such sample.
+            SampleError: the data set failed; names the sample.
+        """
         with sample_randomness(key) as index:
-            return self.dataset[index]
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"{type(self.dataset).__name__} has {len(self)} samples, there is no number {index}")
+            with naming(self.dataset, index % len(self)):
+                return self.dataset[index]
 
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "dataset":  # while unpickling, before there is one
-            raise AttributeError(name)
-        return getattr(self.dataset, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.dataset, name, value)
+    def __getitems__(self, keys: Sequence[int]) -> list[Any]:
+        """Return samples one by one, each with its own randomness, also where the data set could fetch a batch."""
+        return [self[key] for key in keys]
 
 
 def worker_init_fn(

@@ -19,6 +19,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from visuite.engine.dataset.base import force_full_init
+from visuite.engine.dataset.naming import naming
 from visuite.engine.dataset.seeding import sample_randomness
 from visuite.engine.registry import DATASETS
 
@@ -58,7 +59,8 @@ class DatasetWrapper(Dataset):
     def __getitem__(self, idx: int) -> Any:
         with sample_randomness(idx) as index:
             dataset, inner = self._locate(self._checked(index))
-            return dataset[inner]
+            with naming(dataset, inner):
+                return dataset[inner]
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
         """Refuse: a part of a wrapped data set is taken before wrapping."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
 from visuite.engine.dataset.base import BaseDataset
 from visuite.engine.dataset.collate import find_function, pseudo_collate
@@ -51,7 +51,8 @@ def build_dataloader(dataloader: Any, seed: int | None = None, diff_rank_seed: b
         diff_rank_seed: Give every rank randomness of its own.
 
     Raises:
-        KeyError: no `dataset` or no `sampler`.
+        KeyError: no `dataset`.
+        ValueError: the data set is a stream, whose samples have no indices.
     """
     if not isinstance(dataloader, Mapping):
         return dataloader
@@ -84,6 +85,11 @@ def _build_dataset(cfg: Any) -> Any:
         raise MissingKeyError("a data loader's config needs 'dataset'")
     with config_path(".dataset"):
         dataset = DATASETS.build(cfg)
+        if isinstance(dataset, IterableDataset):
+            raise BadValueError(
+                f"{type(dataset).__name__} is an IterableDataset, whose samples have no indices to draw and to resume "
+                "from: give it __getitem__ and __len__, or hand a DataLoader of it to Runner(train_dataloader=...)"
+            )
     if hasattr(dataset, "full_init"):
         dataset.full_init()
     return dataset

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from visuite.engine.dataset.feed import endless_batches, epoch_batches
+from visuite.engine.dataset.feed import all_batches, endless_batches, epoch_batches
 from visuite.engine.dataset.seeding import kept_generators
 from visuite.engine.evaluator import Evaluator
 from visuite.engine.logging import print_log
@@ -338,8 +338,9 @@ class EvaluationLoop(BaseLoop):
         with kept_generators():
             self.runner.call_hook(f"before_{self.mode}")
             self.runner.call_hook(f"before_{self.mode}_epoch")
+            self.runner.strategy.agree_on_buffers(self.runner.model)
             self.runner.model.eval()
-            for idx, data_batch in enumerate(self.dataloader):
+            for idx, data_batch in enumerate(all_batches(self.dataloader)):
                 self.run_iter(idx, data_batch)
             metrics = self.evaluator.evaluate(len(self.dataloader.dataset))
             self.runner.call_hook(f"after_{self.mode}_epoch", metrics=metrics)
