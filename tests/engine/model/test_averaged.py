@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import swa_utils
 
 from visuite.engine.model import (
     BaseAveragedModel,
@@ -15,7 +17,7 @@ from visuite.engine.model import (
     MomentumAnnealingEMA,
     StochasticWeightAverage,
 )
-from visuite.engine.model.sharding import shard
+from visuite.engine.model.sharding import gather_no_longer, is_part, shard
 
 
 class Net(nn.Module):
@@ -144,13 +146,46 @@ def test_bad_settings_are_refused() -> None:
         ExpMomentumEMA(Net(), gamma=0)
 
 
-@pytest.mark.slow
-def test_a_model_in_parts_is_refused() -> None:
+@pytest.fixture
+def alone():
+    """A process group of one."""
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
-    try:
-        model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
-        shard(model, [], "cpu")
-        with pytest.raises(ValueError, match=r"MovingAverage copies .* in parts \(FSDPStrategy\): .*EMAHook"):
-            ExponentialMovingAverage(model)
-    finally:
-        torch.distributed.destroy_process_group()
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("average_of", [copy.deepcopy, swa_utils.AveragedModel, ExponentialMovingAverage])
+def test_a_model_in_parts_is_copied_in_parts(average_of) -> None:
+    model = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    model[3].weight = model[2].weight  # shared
+    model[0].bias.requires_grad_(False)
+    x = torch.randn(5, 3)
+    shard(model, [model[0]], "cpu", reshard_after_forward=False)
+    model[1].eval()
+    expected = model(x)  # leaves blocks gathered
+    made = average_of(copy.deepcopy(model))
+    twin = getattr(made, "module", made)
+    assert isinstance(twin, type(model))
+    assert all(map(is_part, [*twin.parameters(), *model.parameters()]))
+    assert twin[3].weight is twin[2].weight
+    assert not twin[1].training
+    assert torch.equal(twin(x), expected)
+    if average_of is copy.deepcopy:
+        assert [p.requires_grad for p in twin.parameters()] == [p.requires_grad for p in model.parameters()]
+    with torch.no_grad():
+        gather_no_longer(twin)
+        twin[2].weight.fill_(7)
+        twin[1].running_mean.fill_(7)
+    assert torch.equal(model(x), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("alone")
+def test_an_average_in_parts_stays_where_its_model_is() -> None:
+    model = nn.Linear(4, 3)
+    shard(model, [], "cpu")
+    assert ExponentialMovingAverage(model, device="cpu").module.weight.device.type == "cpu"
+    with pytest.raises(ValueError, match=r"Average: the average of a model in parts .* not on 'cuda'; leave `device`"):
+        ExponentialMovingAverage(model, device="cuda")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -15,10 +16,11 @@ import torch.distributed
 import torch.multiprocessing as mp
 from torch import Tensor, nn
 
+from tests.engine.hooks.test_preemption import Kill
 from tests.engine.runner.test_resume import Stop, StopAt
 from tests.engine.runner.toy import ToyAccuracy, ToyNet, config, weights
 from visuite.engine.dist import get_rank
-from visuite.engine.hooks import Hook
+from visuite.engine.hooks import EMAHook, Hook, Preempted
 from visuite.engine.registry import HOOKS, METRICS, MODELS
 from visuite.engine.runner import Runner, failure
 
@@ -107,7 +109,10 @@ def losses_of(cfg: dict[str, Any], *hooks: Hook) -> tuple[Runner, list[float]]:
 
 def plain_weights(runner: Runner) -> dict[str, Tensor]:
     """The whole weights under their plain names."""
-    model = runner.model.module if hasattr(runner.model, "module") else runner.model
+    return whole_weights(runner.model.module if hasattr(runner.model, "module") else runner.model)
+
+
+def whole_weights(model: nn.Module) -> dict[str, Tensor]:
     return {n: v.full_tensor() if hasattr(v, "full_tensor") else v for n, v in weights(model).items()}
 
 
@@ -178,6 +183,69 @@ def train_with_fsdp_and_ddp(folder: str, options: dict[str, Any]) -> None:
         found[name] = dict(losses=losses, weights=plain_weights(runner))
     parts = [list(p.to_local().shape) for p in runner.model.parameters()]
     keep(folder, parts=parts, metrics=runner.val(), **found)
+
+
+def preempt_in_a_window(folder: str) -> None:
+    hooks = dict(
+        checkpoint=dict(type="CheckpointHook", interval=100, save_last=False),
+        preemption=dict(type="PreemptionHook", interval=1),
+    )
+    average = [dict(type="EMAHook", momentum=0.1, update_buffers=True)]
+    changes = dict(batch_size=2, accumulate=4, model=dict(type="ToyNet"), default_hooks=hooks, custom_hooks=average)
+    watched, again = Validated(), Validated()
+    whole, losses = losses_of(plain_config(f"{folder}/whole", **changes), watched)
+    kill = [Kill("before_train_iter", 5, signal.SIGTERM)] if get_rank() == 1 else []
+    with contextlib.suppress(Preempted):
+        losses_of(plain_config(f"{folder}/parts", **changes), *kill)
+    resumed, rest = losses_of(plain_config(f"{folder}/parts", resume=True, **changes), again)
+    keep(
+        folder,
+        same=losses[-len(rest) :] == rest,
+        rest=len(rest),
+        validated=watched.weights,
+        validated_again=again.weights,
+        trained=dict(whole.model.named_parameters()),
+        trained_again=dict(resumed.model.named_parameters()),
+        scores=[run.message_hub.get_scalar("val/toy/accuracy").data[0].tolist() for run in (whole, resumed)],
+    )
+
+
+class Validated(Hook):
+    """Remember the weights that were validated last."""
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        self.weights = plain_weights(runner)
+
+
+def average_config(folder: str, average: dict[str, Any], strategy: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    hooks = dict(checkpoint=dict(type="CheckpointHook", interval=1, by_epoch=False, published_keys="state_dict"))
+    changes = {"strategy": strategy, "default_hooks": hooks, "model": dict(type="ToyNet"), **changes}
+    return plain_config(folder, custom_hooks=[dict(type="EMAHook", **average)], **changes)
+
+
+def average_of(runner: Runner) -> nn.Module:
+    return next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
+
+
+def average_in_parts(folder: str, average: dict[str, Any], checkpoint: str) -> None:
+    parts = dict(type="FSDPStrategy", min_params=20, checkpoint=checkpoint)
+    copies, _ = losses_of(average_config(f"{folder}/ddp", average, dict(type="DDPStrategy")))
+    validated = Validated()
+    whole, losses = losses_of(average_config(f"{folder}/whole", average, parts), validated)
+    with contextlib.suppress(Stop):
+        losses_of(average_config(f"{folder}/parts", average, parts), StopAt(5))
+    resumed, rest = losses_of(average_config(f"{folder}/parts", average, parts, resume=True))
+    keep(
+        folder,
+        same=losses[5:] == rest,
+        shapes=[list(p.to_local().shape) for p in average_of(whole).parameters()],
+        validated=validated.weights,
+        **{f"{name}_trained": plain_weights(run) for name, run in [("whole", whole), ("resumed", resumed)]},
+        **{
+            f"{name}_average": whole_weights(average_of(run))
+            for name, run in [("ddp", copies), ("whole", whole), ("resumed", resumed)]
+        },
+    )
 
 
 def fail_in_one_rank(folder: str, how: str) -> None:

@@ -56,6 +56,22 @@ def test_resuming_gives_the_same_bits(tmp_path, strategy):
 
 
 @pytest.mark.slow
+def test_a_signal_inside_a_window_changes_no_bit(tmp_path):
+    run_ranks(ranks.preempt_in_a_window, str(tmp_path))
+    checkpoint = torch.load(tmp_path / "parts/preempted.pth", weights_only=True)
+    assert checkpoint["meta"]["iter"] == 8  # of windows of 4; rank 1 was asked in the sixth iteration
+    assert checkpoint["gradients"] is None
+    one, other = kept(tmp_path)
+    for rank in (one, other):  # against a run that never saved anything
+        assert rank["same"]
+        assert rank["rest"] == 7
+        assert_same_bits(rank["trained_again"], rank["trained"])
+        assert_same_bits(rank["validated_again"], rank["validated"])
+        assert rank["scores"][0] == rank["scores"][1]
+    assert_same_bits(one["validated"], other["validated"])  # statistics too: one model is validated
+
+
+@pytest.mark.slow
 def test_another_number_of_ranks_goes_on_under_the_policy(tmp_path):
     losses_of(plain_config(tmp_path / "one", batch_size=2))  # 10 iterations an epoch
     path = str(tmp_path / "one/epoch_1.pth")
@@ -135,3 +151,37 @@ def test_sharded_checkpoints_go_on_on_any_number_of_ranks(tmp_path):
     index.write_bytes(pickle.dumps(print))
     with pytest.raises(CheckpointError, match=r"builtins\.print, which could run code"):
         Runner.from_cfg(plain_config(tmp_path / "bad", load_from=str(folder / "iter_15.pth"))).load_or_resume()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("average", "checkpoint"),
+    [
+        (dict(momentum=0.1, update_buffers=True), "gathered"),
+        (dict(ema_type="StochasticWeightAverage", interval=2), "sharded"),
+        (dict(ema_type="ExpMomentumEMA", gamma=5, begin_iter=3), "sharded"),
+    ],
+    ids=["moving", "mean", "ramped"],
+)
+def test_an_average_lies_in_parts_like_its_model(tmp_path, average, checkpoint):
+    run_ranks(ranks.average_in_parts, str(tmp_path), average, checkpoint)
+    one, other = kept(tmp_path)
+    for rank in (one, other):
+        torch.testing.assert_close(rank["whole_average"], rank["ddp_average"])
+        assert rank["same"]
+        assert_same_bits(rank["resumed_trained"], rank["whole_trained"])
+        assert_same_bits(rank["resumed_average"], rank["whole_average"])
+    assert one["shapes"][:2] == [[4, 4], [4]]  # half of [8, 4] and [8]
+    # What was validated is what is published, and what one process gets from the file.
+    assert_same_bits(one["validated"], other["validated"])
+    assert not torch.equal(one["validated"]["net.0.weight"], one["whole_trained"]["net.0.weight"])
+    path = tmp_path / "whole/iter_9.pth"
+    runner = Runner.from_cfg(plain_config(tmp_path / "one", model=dict(type="ToyNet"), load_from=str(path)))
+    runner.load_or_resume()
+    assert_same_bits(plain_weights(runner), one["validated"])
+    published = torch.load(next(path.parent.glob("iter_9-*.pth")), weights_only=True)["state_dict"]
+    assert_same_bits(published, one["validated"])
+    kept_weights = runner.checkpointer.read(str(path), ["ema_state_dict"])["ema_state_dict"]
+    assert kept_weights.pop("steps") == (7 if "begin_iter" in average else 9)
+    trained = {name.removeprefix("module."): value for name, value in kept_weights.items()}
+    assert_same_bits(trained, one["whole_trained"])

@@ -14,7 +14,6 @@ import torch
 from visuite.engine.dist import is_main_process
 from visuite.engine.fileio import atomic_write, join_path
 from visuite.engine.hooks.hook import DataBatch, Hook
-from visuite.engine.model.checkpoint_io import read_checkpoint
 from visuite.engine.registry import HOOKS
 from visuite.engine.utils.text import did_you_mean
 
@@ -235,11 +234,10 @@ class CheckpointHook(Hook):
             runner.logger.debug(f"{path} was gone already")
 
     def _publish(self, runner: Runner, path: str) -> None:
-        checkpoint = read_checkpoint(path)
-        missing = [key for key in self.published_keys or () if key not in checkpoint]
+        kept = runner.checkpointer.read(path, self.published_keys or ())
+        missing = [key for key in self.published_keys or () if key not in kept]
         if missing:
             runner.logger.warning(f"{path} has no {missing}; published without")
-        kept = {key: checkpoint[key] for key in self.published_keys or () if key in checkpoint}
         content = io.BytesIO()
         torch.save(kept, content)
         digest = hashlib.sha256(content.getbuffer()).hexdigest()[:8]

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from visuite.engine.dist import broadcast
 from visuite.engine.hooks.hook import DataBatch, Hook
 from visuite.engine.model.averaged import BaseAveragedModel
-from visuite.engine.model.checkpoint_io import get_state_dict, load_state_dict, weights_to_cpu
+from visuite.engine.model.checkpoint_io import load_state_dict
+from visuite.engine.model.sharding import gather_no_longer, is_part, loading, local
 from visuite.engine.model.wrapping import unwrap_model
 from visuite.engine.registry import HOOKS, MODELS
 
@@ -66,7 +68,8 @@ class EMAHook(Hook):
         """Begin the average, or go on with that of the checkpoint."""
         average = self.ema_model or self._begin(runner)
         if self._resumed is not None and runner.iter > 0:
-            load_state_dict(average, self._resumed, strict=self.strict_load, logger=runner.logger)
+            with loading(average):
+                load_state_dict(average, self._resumed, strict=self.strict_load, logger=runner.logger)
             exchange(average, self._source)  # the checkpoint's weights, which the model has so far, are the average
         elif runner.iter > 0 and self._has_begun(runner) and not average.steps:
             runner.logger.warning("the checkpoint has no ema_state_dict: averaging begins anew from its weights")
@@ -123,7 +126,9 @@ class EMAHook(Hook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict[str, Any]) -> None:
         """Publish the average as `state_dict`, and keep the trained weights beside it."""
         if self.ema_model is not None:
-            kept = weights_to_cpu(get_state_dict(self.ema_model))
+            for buffer in self.ema_model.buffers():  # all ranks take over what the file holds, as the model's own
+                broadcast(buffer)
+            kept = runner.strategy.weights(self.ema_model)
             if not self._swapped:
                 publish(self.ema_model, checkpoint["state_dict"], kept)
             checkpoint["ema_state_dict"] = kept
@@ -147,12 +152,14 @@ def averaged_tensors(average: BaseAveragedModel, module: nn.Module) -> dict[str,
 @torch.no_grad()
 def exchange(average: BaseAveragedModel, model: nn.Module) -> None:
     """Exchange the weights of an average and a model: by pointer on one device, else through a copy."""
+    gather_no_longer(model)
     mine, theirs = averaged_tensors(average, average.module), averaged_tensors(average, model)
     for name, other in {id(other): (name, other) for name, other in theirs.items()}.values():  # shared ones once
         one = mine[name]
-        if one.device == other.device:
+        if one.device == other.device and not is_part(one):
             one.data, other.data = other.data, one.data
         else:
+            one, other = local(one), local(other)  # where torch gathers a part from is settled: its data must change
             kept = one.clone()
             one.copy_(other)
             other.copy_(kept)

@@ -35,7 +35,8 @@ class PreemptionHook(Hook):
 
     A run with `resume=True` goes on from that iteration as if nothing had happened. A validation is broken off and
     repeated after resuming (with several processes it is finished). When several processes train, one that gets the
-    signal is enough. A second Ctrl-C ends a single process at once. Signals are left alone outside the main thread,
+    signal is enough, and where they accumulate gradients each its own, they end together with a window: so the
+    checkpoint is exact. A second Ctrl-C ends a single process at once. Signals are left alone outside the main thread,
     and before and after training.
 
     Args:
@@ -53,13 +54,14 @@ class PreemptionHook(Hook):
         self.interval = interval
         self.filename = filename
         self.signals = [signal.Signals[name] for name in signals]
-        self._received = 0
+        self._received = 0  # the signal that this process got
+        self._agreed = 0  # the one that all of them end for
         self._listening = False
 
     def before_train(self, runner: Runner) -> None:
         """Listen to signals until training ends, however it does."""
         self._last_regular = runner.message_hub.get_info("last_ckpt")
-        self._received = 0
+        self._received = self._agreed = 0
         self._listening = threading.current_thread() is threading.main_thread()
         if self._listening:
             self._pid = os.getpid()
@@ -82,15 +84,16 @@ class PreemptionHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: dict[str, Any] | None = None
     ) -> None:
         """End here if a signal came."""
-        if self._listening and (not is_distributed() or self.every_n_train_iters(runner, self.interval)):
-            self._end_if_asked()
+        due = not is_distributed() or self._agreed or self.every_n_train_iters(runner, self.interval)
+        if self._listening and due and self._asked() and runner.strategy.is_exact(runner.optim_wrapper):
+            raise Preempted(128 + self._agreed)
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: DataBatch = None, outputs: Sequence[Any] | None = None
     ) -> None:
         """End here if a signal came; ranks may have unequally many batches, so that they cannot agree here."""
-        if self._listening and not is_distributed():
-            self._end_if_asked()
+        if self._listening and not is_distributed() and self._asked():
+            raise Preempted(128 + self._agreed)
 
     def after_train(self, runner: Runner) -> None:
         """Remove the checkpoint of an earlier interruption when newer ones are there."""
@@ -99,12 +102,13 @@ class PreemptionHook(Hook):
         if newer and is_main_process() and exists(path, backend_args=_place(runner)[1]):
             remove(path, backend_args=_place(runner)[1])
 
-    def _end_if_asked(self) -> None:
-        asked = torch.tensor(self._received)
-        all_reduce(asked, op="max")
-        if asked:
-            self._received = int(asked)
-            raise Preempted(128 + self._received)
+    def _asked(self) -> bool:
+        """Tell whether a signal came to this or, where ranks ask each other, to any process."""
+        if not self._agreed:
+            asked = torch.tensor(self._received)
+            all_reduce(asked, op="max")
+            self._agreed = int(asked)
+        return self._agreed != 0
 
     def _end(
         self,
@@ -133,7 +137,7 @@ class PreemptionHook(Hook):
         path = join_path(folder, self.filename)
         if is_main_process():
             runner.checkpointer.point_at(path)
-        name = signal.Signals(self._received).name
+        name = signal.Signals(self._agreed).name
         runner.logger.warning(f"{name} received: saved {path}; resume to go on from there")
 
 

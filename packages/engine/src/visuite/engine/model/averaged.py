@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from visuite.engine.model.sharding import is_part
+from visuite.engine.model.sharding import is_part, local
 from visuite.engine.registry import MODELS
 
 
@@ -23,7 +23,8 @@ class BaseAveragedModel(nn.Module):
     """A copy of a model that holds an average of its weights.
 
     The first update copies the weights; from then on every `interval`-th one averages. A subclass gives the
-    weight of the current model in `momentum_at`, or any other rule in `avg_func`.
+    weight of the current model in `momentum_at`, or any other rule in `avg_func`. The average of a model in parts
+    (FSDPStrategy) is in parts too, and each rank averages its own.
 
     Args:
         model: The model; it is not changed.
@@ -32,7 +33,7 @@ class BaseAveragedModel(nn.Module):
         update_buffers: Average floating-point buffers (the statistics of batch norm) too, instead of copying them.
 
     Raises:
-        ValueError: an interval below 1, or a model whose weights are in parts, of which torch makes no copy.
+        ValueError: an interval below 1, or a model in parts whose average shall be on another device.
     """
 
     steps: Tensor
@@ -47,10 +48,12 @@ class BaseAveragedModel(nn.Module):
         super().__init__()
         if interval < 1:
             raise ValueError(f"interval is at least 1, not {interval}")
-        if any(map(is_part, model.parameters())):
+        if device is not None and any(
+            is_part(p) and p.device.type != torch.device(device).type for p in model.parameters()
+        ):
             raise ValueError(
-                f"{type(self).__name__} copies the model, and torch copies none that is in parts (FSDPStrategy): "
-                "train without the average (EMAHook), or without `strategy`, a whole model on each device"
+                f"{type(self).__name__}: the average of a model in parts (FSDPStrategy) lies where they do, not on "
+                f"{device!r}; leave `device` out"
             )
         self.interval, self.update_buffers = interval, update_buffers
         self.module = copy.deepcopy(model).requires_grad_(False)
@@ -65,7 +68,7 @@ class BaseAveragedModel(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} needs momentum_at(step) or avg_func")
 
     def avg_func(self, averaged_param: Tensor, source_param: Tensor, steps: int) -> None:
-        """Update one averaged tensor in place."""
+        """Update one averaged tensor in place; of a model in parts, what of it lies on this rank."""
         averaged_param.lerp_(source_param, self.momentum_at(steps))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -104,7 +107,7 @@ class BaseAveragedModel(nn.Module):
 
 
 def _zip(averages: Any, sources: Any) -> list[tuple[Tensor, Tensor]]:
-    return [(average, source.detach()) for average, source in zip(averages, sources, strict=True)]
+    return [(local(average), local(source.detach())) for average, source in zip(averages, sources, strict=True)]
 
 
 def _copy(pairs: list[tuple[Tensor, Tensor]]) -> None:

@@ -5,8 +5,10 @@ A part is a `DTensor`. Nothing here imports torch's distributed tensors before t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -62,6 +64,8 @@ def _large_members(model: nn.Module, min_params: int) -> set[nn.Module]:
 def shard(model: nn.Module, blocks: Iterable[nn.Module], device_type: str, **options: Any) -> None:
     """Cut the parameters of a model into one part for each rank, in place.
 
+    `copy.deepcopy` of the model, which torch has not, gives one that is cut in the same way: see `Cut`.
+
     Args:
         model: The model; what is in no block is gathered for the whole of a step.
         blocks: As `blocks_to_shard` gives them.
@@ -69,12 +73,68 @@ def shard(model: nn.Module, blocks: Iterable[nn.Module], device_type: str, **opt
         **options: For `fully_shard`.
     """
     from torch.distributed.device_mesh import init_device_mesh
-    from torch.distributed.fsdp import fully_shard
 
     mesh = init_device_mesh(device_type, (torch.distributed.get_world_size(),))
-    for block in blocks:
-        fully_shard(block, mesh=mesh, **options)
-    fully_shard(model, mesh=mesh, **options)
+    path_of = {module: path for path, module in model.named_modules()}
+    Cut(_without_data(model), [path_of[block] for block in blocks], {"mesh": mesh, **options}).apply_to(model)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a model was cut into parts, so that copies of it (averages of weights) can be cut alike.
+
+    Args:
+        uncut: The model as it was before, without data.
+        paths: The blocks, in order.
+        options: Of `fully_shard`.
+    """
+
+    uncut: nn.Module
+    paths: list[str]
+    options: dict[str, Any]
+
+    def apply_to(self, model: nn.Module) -> None:
+        """Cut a whole model, and let it be copied."""
+        from torch.distributed.fsdp import fully_shard
+
+        for path in self.paths:
+            fully_shard(model.get_submodule(path), **self.options)
+        fully_shard(model, **self.options)
+        # On the object: its class is torch's, and refuses.
+        model.__deepcopy__ = lambda memo: self.copy_of(model)  # type: ignore[assignment]
+
+    @torch.no_grad()
+    def copy_of(self, model: nn.Module) -> nn.Module:
+        """Return a copy of a cut model with parts and buffers of its own; ranks need not exchange anything."""
+        twin = copy.deepcopy(self.uncut)
+        self.apply_to(twin)
+        gather_no_longer(model)
+        for name, part in model.named_parameters():
+            twin.get_parameter(name).requires_grad_(part.requires_grad)
+        twin.to_empty(device=next(model.parameters()).device)
+        for mine, theirs in zip(twin.parameters(), model.parameters(), strict=True):
+            local(mine).copy_(local(theirs))
+        known: dict[int, Any] = {}
+        for copied, module in zip(twin.modules(), model.modules(), strict=True):
+            copied._buffers = copy.deepcopy(module._buffers, known)
+            copied.training = module.training
+        return twin
+
+
+def _without_data(model: nn.Module) -> nn.Module:
+    """Return a copy whose parameters and buffers have shapes only; those that were shared still are."""
+    shapes: dict[int, Any] = {id(buffer): buffer.to("meta") for buffer in model.buffers()}
+    for parameter in model.parameters():
+        shapes[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+    return copy.deepcopy(model, shapes)
+
+
+def gather_no_longer(model: nn.Module) -> None:
+    """Free what is still gathered, as after a forward pass without a backward one: all parameters are parts again."""
+    for module in model.modules():
+        if hasattr(module, "reshard"):  # of torch's FSDPModule
+            reshard: Any = module.reshard
+            reshard()
 
 
 # ---------------------------------------------------------------------- parts and whole tensors
@@ -93,6 +153,11 @@ def whole(tree: Any, *, keep: bool = True) -> Any:
     if isinstance(tree, Mapping):
         return {key: whole(value, keep=keep) for key, value in tree.items()}
     return [whole(value, keep=keep) for value in tree] if isinstance(tree, list) else tree
+
+
+def local(tensor: Tensor) -> Tensor:
+    """Return what of a tensor lies on this rank, in the same memory: a part as a plain tensor, another as it is."""
+    return tensor.detach().to_local() if is_part(tensor) else tensor  # type: ignore[attr-defined]
 
 
 def part_like(value: Any, like: Tensor) -> Any:

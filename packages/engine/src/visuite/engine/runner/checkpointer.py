@@ -59,6 +59,8 @@ class Checkpointer:
 
     def __init__(self, runner: Runner) -> None:
         self.runner = runner
+        self._read_meta: tuple[str, dict[str, Any]] | None = None
+        self._trackers_of: str | None = None
 
     # ------------------------------------------------------------------ writing
 
@@ -97,6 +99,7 @@ class Checkpointer:
                 "experiment_name": runner.experiment_name,
                 "time": time.strftime("%Y%m%d_%H%M%S"),
                 "plan": runner.plan.to_checkpoint(),
+                "trackers": {"work_dir": runner.work_dir, "states": runner.visualizer.state_dict() or {}},
                 "dataset_meta": plain_or_text(getattr(runner.train_dataloader.dataset, "metainfo", None)),
             },
             "state_dict": runner.strategy.weights(runner.model),
@@ -126,6 +129,13 @@ class Checkpointer:
 
     # ------------------------------------------------------------------ reading
 
+    def read(self, path: str, keys: Sequence[str]) -> dict[str, Any]:
+        """Return these parts of a checkpoint, as far as it has them, with whole tensors; for one rank alone."""
+        checkpoint = read_checkpoint(path)
+        for key in keys:
+            read_parts(path, checkpoint, key)
+        return {key: checkpoint[key] for key in keys if key in checkpoint}
+
     def load(
         self,
         path: str,
@@ -140,7 +150,8 @@ class Checkpointer:
             CheckpointError: weights of which none fits or, with `strict`, not all; in a short summary.
         """
         checkpoint = read_checkpoint(path, map_location=map_location)
-        read_parts(path, checkpoint, "state_dict", self._like)
+        for section in ("state_dict", "ema_state_dict"):
+            read_parts(path, checkpoint, section, self._parameter_of)
         self.runner.call_hook("after_load_checkpoint", checkpoint=checkpoint)
         weights = rename_keys(find_state_dict(checkpoint), revise_keys)
         try:
@@ -167,7 +178,7 @@ class Checkpointer:
         changes = [] if saved is None else self._plan_changes(saved, checkpoint)
         if resume_optimizer and "optimizer" in checkpoint:
             for key in ("optimizer", "gradients"):
-                read_parts(path, checkpoint, key, self._like)
+                read_parts(path, checkpoint, key, self._stepped_by)
             self._resume_optimizer(checkpoint, saved if changes else None)
         if saved is not None and changes:
             meta = runner.plan.translate(meta, saved)
@@ -198,10 +209,16 @@ class Checkpointer:
         if changed_from is None or plan.has_batches_of(changed_from):
             wrapper.restore_gradients(restored(checkpoint.get("gradients"), wrapper))
 
-    def _like(self, keys: tuple[Any, ...]) -> torch.Tensor:
-        """Return the parameter that a tensor of a checkpoint, found under these keys, belongs to."""
-        if keys[0] == "state_dict":
-            return unwrap_model(self.runner.model).get_parameter(keys[1])
+    def _parameter_of(self, keys: tuple[Any, ...]) -> torch.Tensor | None:
+        """Return the parameter whose value, or average (`module.*`), a checkpoint has under these keys, if any."""
+        owner, _, name = keys[1].removeprefix("module.").rpartition(".")
+        try:
+            return unwrap_model(self.runner.model).get_submodule(owner)._parameters.get(name)
+        except AttributeError:  # of another model; what does not fit is told when all is loaded
+            return None
+
+    def _stepped_by(self, keys: tuple[Any, ...]) -> torch.Tensor:
+        """Return the parameter to whose optimizer state or gradient these keys lead."""
         wrapper = self.runner.optim_wrapper
         one = wrapper[keys[1]] if isinstance(wrapper, OptimWrapperDict) else wrapper
         return parameters_of(one)[keys[-2] if keys[0] == "optimizer" else keys[-1]]
@@ -217,7 +234,7 @@ class Checkpointer:
 
     def seed_of(self, path: str) -> int | None:
         """Return the seed that a checkpoint was trained with, saying so where this run is fixed to another."""
-        seed = read_checkpoint(path).get("meta", {}).get("seed")
+        seed = self._meta_of(path).get("seed")
         if seed is not None and self.runner.seed_was_given and seed != self.runner.seed:
             print_log(
                 f"the checkpoint was trained with seed {seed}; this run uses {self.runner.seed} as configured, so the "
@@ -226,6 +243,28 @@ class Checkpointer:
                 logging.WARNING,
             )
         return seed
+
+    def resume_trackers(self, path: str) -> None:
+        """Let the trackers go on in the runs that a checkpoint of this `work_dir` names, where steps count the same."""
+        meta, runner = self._meta_of(path), self.runner
+        kept = meta.get("trackers")
+        if not kept or self._trackers_of == path:
+            return
+        self._trackers_of = path
+        saved = Plan.from_checkpoint(meta.get("plan"))
+        changed = saved is not None and bool(runner.plan.changes(saved))
+        if kept["work_dir"] != runner.work_dir:
+            print_log(f"trackers begin runs of their own: {path} belongs to {kept['work_dir']}", runner.logger)
+        elif saved is not None and changed and runner.plan.translate(meta, saved)["iter"] != meta["iter"]:
+            print_log("trackers begin runs of their own: iterations are counted anew", runner.logger)
+        else:
+            runner.visualizer.resume(kept["states"], meta["iter"])
+
+    def _meta_of(self, path: str) -> dict[str, Any]:
+        """Return what a checkpoint says of its run, which is asked for more than once."""
+        if self._read_meta is None or self._read_meta[0] != path:
+            self._read_meta = path, dict(read_checkpoint(path).get("meta") or {})
+        return self._read_meta[1]
 
     def find_latest(self) -> str | None:
         """Return the newest checkpoint that reads whole, saying which damaged ones were passed over."""

@@ -50,9 +50,16 @@ def write_parts(path: str | Path, checkpoint: dict[str, Any]) -> None:
     broadcast_object_list(token)
     folder = Path(path).with_name(f"{Path(path).name}.{token[0]}{_SUFFIX}")
     dcp.save({str(n): part for n, part in enumerate(parts.values())}, checkpoint_id=folder)
-    for keys in parts:
-        _owner(checkpoint, keys).pop(keys[-1])
+    for section in {keys[0] for keys in parts}:
+        checkpoint[section] = _without_parts(checkpoint[section])
     checkpoint[KEY] = {"folder": folder.name, "paths": [list(keys) for keys in parts]}
+
+
+def _without_parts(tree: Any) -> Any:
+    """Return nested dicts without the parts in them; new ones, as an optimizer's state is the one it goes on with."""
+    if not isinstance(tree, Mapping):
+        return tree
+    return {key: _without_parts(value) for key, value in tree.items() if not is_part(value)}
 
 
 def remove_stale(path: str | Path, checkpoint: Mapping[str, Any]) -> None:
@@ -68,15 +75,19 @@ def remove_stale(path: str | Path, checkpoint: Mapping[str, Any]) -> None:
 
 
 def read_parts(
-    path: str | Path, checkpoint: dict[str, Any], section: str, like: Callable[[tuple[Any, ...]], Tensor]
+    path: str | Path,
+    checkpoint: dict[str, Any],
+    section: str,
+    like: Callable[[tuple[Any, ...]], Tensor | None] | None = None,
 ) -> None:
-    """Put the parts of one section of a checkpoint back into it; every rank must call it.
+    """Put the parts of one section of a checkpoint back into it.
 
     Args:
         path: The checkpoint's file.
         checkpoint: As read from the file.
-        section: 'state_dict', 'optimizer' or 'gradients'.
-        like: Given the keys to a tensor, returns the parameter here that it belongs to.
+        section: 'state_dict', 'ema_state_dict', 'optimizer' or 'gradients'.
+        like: Given the keys to a tensor, returns the parameter here that it belongs to, or None; every rank must then
+            call this. Without `like` this process reads whole tensors, alone.
 
     Raises:
         CheckpointError: the folder is missing, incomplete or names what could run code.
@@ -90,18 +101,18 @@ def read_parts(
     folder = Path(path).with_name(Path(where["folder"]).name)
     _check_index(folder)
     stored = dcp.FileSystemReader(folder).read_metadata().state_dict_metadata
-    parts = {n: _room(stored[n], like(keys)) for n, keys in wanted.items()}
+    parts = {n: _room(stored[n], like(keys) if like is not None else None) for n, keys in wanted.items()}
     try:
-        dcp.load(parts, checkpoint_id=folder, no_dist=not is_distributed())
+        dcp.load(parts, checkpoint_id=folder, no_dist=like is None or not is_distributed())
     except Exception as error:
         raise CheckpointError(f"{folder}: cannot be read: {type(error).__name__}: {error}") from error
     for n, keys in wanted.items():
         _owner(checkpoint, keys)[keys[-1]] = parts[n]
 
 
-def _room(stored: Any, like: Tensor) -> Tensor:
+def _room(stored: Any, like: Tensor | None) -> Tensor:
     """Return a tensor to read into: this rank's part where the parameter is in parts, else all of it on the CPU."""
-    if is_part(like) and tuple(like.shape) == tuple(stored.size):
+    if like is not None and is_part(like) and tuple(like.shape) == tuple(stored.size):
         return torch.empty_like(like, dtype=stored.properties.dtype, requires_grad=False)
     return torch.empty(stored.size, dtype=stored.properties.dtype)
 

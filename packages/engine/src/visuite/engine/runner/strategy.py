@@ -86,13 +86,25 @@ class SingleDeviceStrategy:
         A checkpoint is one for all ranks. If ranks kept what it does not hold, a run that goes on after saving and
         one that resumes would differ.
         """
+        self.agree_on_buffers(model)
         if is_distributed():
-            for buffer in unwrap_model(model).buffers():
-                broadcast(buffer)
             for one in each_wrapper(optim_wrapper):
                 average_pending(one)
 
-    def weights(self, model: nn.Module) -> Mapping[str, Tensor]:
+    def agree_on_buffers(self, model: nn.Module) -> None:
+        """Let every rank have the buffers of rank 0, such as the statistics of batch norm.
+
+        Ranks then validate one model, the one that a checkpoint holds.
+        """
+        if is_distributed():
+            for buffer in unwrap_model(model).buffers():
+                broadcast(buffer)
+
+    def is_exact(self, optim_wrapper: OptimWrapper | OptimWrapperDict) -> bool:
+        """Tell whether writing a checkpoint now changes no bit of what follows: no mean of gradients is taken."""
+        return not is_distributed() or all(one.pending_gradients() is None for one in each_wrapper(optim_wrapper))
+
+    def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Return the weights under their plain names, as a checkpoint holds them."""
         return weights_to_cpu(get_state_dict(unwrap_model(model)))
 
@@ -199,7 +211,11 @@ class FSDPStrategy(SingleDeviceStrategy):
                 model.load_state_dict(self._unsharded.state_dict())
             self._unsharded = None
 
-    def weights(self, model: nn.Module) -> Mapping[str, Tensor]:
+    def is_exact(self, optim_wrapper: OptimWrapper | OptimWrapperDict) -> bool:
+        """Tell that any moment is exact: gradients in flight are in parts, which the checkpoint holds as they are."""
+        return True
+
+    def weights(self, model: nn.Module) -> dict[str, Tensor]:
         """Return the weights, whole (on rank 0) or in parts."""
         state = get_state_dict(model)
         return whole(state, keep=is_main_process()) if self.gathers else state
