@@ -343,6 +343,8 @@ class Runner:
         with self._verb():
             self._adopt_seed()
             _ = self.param_schedulers, self.plan, self.val_loop  # what is wrong with them is told before any work
+            if self.resume_from is not None and not self._loaded:
+                self.checkpointer.resume_trackers(self.resume_from)  # before hooks tell them anything
             self.call_hook("before_run")
             self.strategy.init_weights(self.model)
             self.load_or_resume()
@@ -419,6 +421,7 @@ class Runner:
     ) -> None:
         """Continue a run from its checkpoint."""
         self._loaded = True
+        self.checkpointer.resume_trackers(filename)
         self.checkpointer.resume(
             filename,
             resume_optimizer=resume_optimizer,

@@ -72,5 +72,17 @@ class BaseVisBackend(ABC):
     ) -> None:
         """Keep several numbers of one step."""
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: which run this is, and how far it is; nothing for what begins anew."""
+        return {}
+
+    def resume(self, state: Mapping[str, Any], iteration: int) -> None:  # noqa: B027
+        """Go on in the run of a checkpoint, before anything is kept; what is there already is not kept twice.
+
+        Args:
+            state: What `state_dict` returned then.
+            iteration: How many iterations were done then.
+        """
+
     def close(self) -> None:  # noqa: B027
         """Write what is pending and let go."""

@@ -74,15 +74,20 @@ class MLflowVisBackend(BaseVisBackend):
         self._params: dict[str, str] = {}
         self._plottable = Plottable(type(self).__name__)
         self.run_id: str | None = None
+        self._resumed: Mapping[str, Any] = {}
+        self._there: dict[str, set[int] | None] = {}
 
     # ------------------------------------------------------------------ the run
 
     def _init_env(self) -> None:
         self._mlflow = _import_mlflow(type(self).__name__)
         Path(self._save_dir).mkdir(parents=True, exist_ok=True)
-        self._uri = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or _database_in(self._save_dir)
+        said = self._tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or self._resumed.get("tracking_uri")
+        self._uri = said or _database_in(self._save_dir)
         self._artifacts = _artifacts_beside(self._uri, self._save_dir)
         self._client = self._mlflow.MlflowClient(self._uri)
+        if self.run_id is None and self._resumed:
+            self._go_on()
         if self.run_id is None:
             self._began = time.time()
             run = self._client.create_run(self._experiment_id(), run_name=self._run_name, tags=self._tags)
@@ -91,6 +96,44 @@ class MLflowVisBackend(BaseVisBackend):
         else:  # it was closed, and there is more: a test after the training
             self._client.update_run(self.run_id, status="RUNNING")
         atexit.register(self._end_late)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the run's id, and where it is kept."""
+        return {} if self.run_id is None else {"run_id": self.run_id, "tracking_uri": self._uri}
+
+    def resume(self, state: Mapping[str, Any], iteration: int) -> None:
+        """Go on in the run of a checkpoint, if it is found where this one would be kept."""
+        uri = str(state.get("tracking_uri", ""))
+        file = Path(uri.removeprefix("sqlite:///"))
+        if state and self.run_id is None and (not uri.startswith("sqlite:///") or file.is_file()):
+            self._resumed = dict(state)
+
+    def _go_on(self) -> None:
+        """Open the run of a checkpoint again, unless it is gone."""
+        run_id = self._resumed["run_id"]
+        try:
+            run = self._client.get_run(run_id)
+        except self._mlflow.MlflowException:
+            run = None
+        if run is None or run.info.lifecycle_stage != "active":
+            print_log(f"MLflow has no run {run_id} at {self._uri} any more: a new one begins", "current")
+            return
+        self.run_id = run_id
+        self._began = run.info.start_time / 1000
+        self._params = dict(run.data.params)
+        self._there = dict.fromkeys(run.data.metrics)
+        self._client.update_run(run_id, status="RUNNING")
+        print_log(f"{type(self).__name__} goes on in run {run_id} at {self._uri}", "current")
+
+    def _is_there(self, name: str, step: int) -> bool:
+        """Tell whether the run had this point of a metric before it was gone on with."""
+        if name not in self._there:
+            return False
+        steps = self._there[name]
+        if steps is None:
+            history = self._client.get_metric_history(self.run_id, name)
+            steps = self._there[name] = {point.step for point in history}
+        return step in steps
 
     def _experiment_id(self) -> str:
         """Return the experiment's id; make the experiment where it does not exist."""
@@ -199,7 +242,8 @@ class MLflowVisBackend(BaseVisBackend):
         numbers, step = self._plottable.numbers(scalar_dict, step)
         now = int(time.time() * 1000)
         metric = self._mlflow.entities.Metric
-        metrics = [metric(entity_name(name), number, now, step) for name, number in numbers.items()]
+        named = {entity_name(name): number for name, number in numbers.items()}
+        metrics = [metric(name, number, now, step) for name, number in named.items() if not self._is_there(name, step)]
         for start in range(0, len(metrics), METRICS_PER_CALL):
             self._client.log_batch(self.run_id, metrics=metrics[start : start + METRICS_PER_CALL])
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from visuite.engine.visualization.tracking import Plottable, config_text, config
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
+
+EVENT_FILES = "events.out.tfevents.*"
 
 
 @VISBACKENDS.register_module()
@@ -35,11 +38,38 @@ class TensorboardVisBackend(BaseVisBackend):
         super().__init__(save_dir)
         self._plottable = Plottable(type(self).__name__)
         self._hyperparameters: dict[str, Any] = {}
+        self._resumed: tuple[Mapping[str, Any], int] | None = None
+        self._there: set[tuple[str, int]] = set()
 
     def _init_env(self) -> None:
         with needs_extra("tensorboard", type(self).__name__):
             from torch.utils.tensorboard import SummaryWriter
-        self._writer = SummaryWriter(self._save_dir, flush_secs=self.FLUSH_SECONDS)
+        purge_step = None
+        if self._resumed is not None:
+            state, iteration = self._resumed
+            purge_step = iteration + 1  # readers forget what a run that broke off had written from there on
+            self._there = {point for point in points_behind(self._save_dir, state["sizes"]) if point[1] < purge_step}
+        self._writer = SummaryWriter(self._save_dir, purge_step=purge_step, flush_secs=self.FLUSH_SECONDS)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the folder, and how large its files are."""
+        if not self._env_initialized:
+            return {}
+        self._writer.flush()
+        sizes = {path.name: path.stat().st_size for path in Path(self._save_dir).glob(EVENT_FILES)}
+        return {"save_dir": self._save_dir, "sizes": sizes}
+
+    def resume(self, state: Mapping[str, Any], iteration: int) -> None:
+        """Go on in the folder of a checkpoint, if it is still there."""
+        if state and not self._env_initialized and Path(state["save_dir"]).is_dir():
+            self._save_dir = state["save_dir"]
+            self._resumed = state, iteration
+            print_log(f"{type(self).__name__} goes on in {self._save_dir}", "current")
+
+    @property
+    def _began_at(self) -> int:
+        """The iteration with which this process begins."""
+        return 0 if self._resumed is None else self._resumed[1]
 
     @property
     @force_init_env
@@ -54,7 +84,8 @@ class TensorboardVisBackend(BaseVisBackend):
         Raises:
             TypeError: it is neither.
         """
-        self._writer.add_text("config", textwrap.indent(config_text(config), "    "))  # markdown's block of code
+        text = textwrap.indent(config_text(config), "    ")  # markdown's block of code
+        self._writer.add_text("config", text, self._began_at)
         values = {name: _hyperparameter(value) for name, value in flat(config_values(config)).items()}
         if values and values != self._hyperparameters:
             self._hyperparameters = values
@@ -92,7 +123,8 @@ class TensorboardVisBackend(BaseVisBackend):
     @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Keep an RGB picture (H, W, 3)."""
-        self._writer.add_image(name, as_rgb(image), step, dataformats="HWC")
+        if (name, step) not in self._there:
+            self._writer.add_image(name, as_rgb(image), step, dataformats="HWC")
 
     @force_init_env
     def add_scalar(
@@ -112,7 +144,8 @@ class TensorboardVisBackend(BaseVisBackend):
         """
         numbers, step = self._plottable.numbers(scalar_dict, step)
         for name, number in numbers.items():
-            self._writer.add_scalar(name, number, step)
+            if (name, step) not in self._there:
+                self._writer.add_scalar(name, number, step)
 
     def close(self) -> None:
         """Write what is held back; what comes later goes to a new file of the same folder."""
@@ -132,6 +165,24 @@ class _TensorForward(nn.Module):
         if isinstance(self.rest, Mapping):
             return self.model(inputs=inputs, **self.rest, mode="tensor")
         return self.model(inputs, *self.rest, mode="tensor")
+
+
+def points_behind(folder: str, sizes: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Yield the name and the step of what the event files of a folder hold behind these sizes.
+
+    A record is its length (8 bytes), a checksum of that (4), the event, and a checksum of it (4).
+    """
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    for path in sorted(Path(folder).glob(EVENT_FILES)):
+        with path.open("rb") as file:
+            file.seek(sizes.get(path.name, 0))
+            while len(head := file.read(12)) == 12:
+                length = int.from_bytes(head[:8], "little")
+                if len(data := file.read(length + 4)) < length + 4:  # what a killed run did not finish
+                    break
+                event = Event.FromString(data[:length])
+                yield from ((value.tag, event.step) for value in event.summary.value)
 
 
 def _traceable(model: nn.Module, data_batch: Any) -> tuple[nn.Module, Tensor]:

@@ -450,6 +450,17 @@ class Visualizer(ManagerMixin):
             self.add_image(name, self.get_image(), step)
 
     @master_only
+    def state_dict(self) -> dict[str, Any]:
+        """Return {name of a backend: what a checkpoint keeps of it}."""
+        return {name: backend.state_dict() for name, backend in self._vis_backends.items()}
+
+    @master_only
+    def resume(self, state: Mapping[str, Any], iteration: int) -> None:
+        """Let all backends go on where a checkpoint of that iteration left them."""
+        for name in state.keys() & self._vis_backends.keys():
+            self._vis_backends[name].resume(state[name], iteration)
+
+    @master_only
     def close(self) -> None:
         """Close all backends."""
         for backend in self._vis_backends.values():

@@ -61,6 +61,7 @@ class WandbVisBackend(BaseVisBackend):
         self._code_name = log_code_name
         self._watch_kwargs = dict(watch_kwargs or {})
         self._plottable = Plottable(type(self).__name__)
+        self._rows = 0  # that the run had when this process, or this opening of it, began
 
     def _init_env(self) -> None:
         self._wandb = self._import()
@@ -69,11 +70,34 @@ class WandbVisBackend(BaseVisBackend):
         mode = {} if "mode" in self._init_kwargs else _mode(self._wandb)
         self._run = self._wandb.init(**{"dir": self._save_dir, **reinit, **mode, **self._init_kwargs})
         self._init_kwargs.update(id=self._run.id, resume="allow")  # what comes after `close` belongs to the same run
+        # Rows are numbered. A server knows how many there are already; files of a run that goes on do not.
+        self._passed_over = max(self._run.starting_step - self._rows, 0)
+        self._first_row = self._rows if self._rows > self._run.starting_step else None
         self._run.define_metric("*", step_metric=STEP)
         for definition in self._metrics:
             self._run.define_metric(**definition)
         if self._code_name is not None:
             self._run.log_code(name=self._code_name)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the run's id, and how many rows it has."""
+        if not self._env_initialized:
+            return {}
+        return {"id": self._run.id, "rows": self._run.step}
+
+    def resume(self, state: Mapping[str, Any], iteration: int) -> None:
+        """Go on in the run of a checkpoint; of later rows a server keeps its own, and those in files are replaced."""
+        if state and not self._env_initialized and "id" not in self._init_kwargs:
+            self._init_kwargs.update(id=state["id"], resume="allow")
+            self._rows = state["rows"]
+            print_log(f"{type(self).__name__} goes on in run {state['id']}", "current")
+
+    def _log(self, row: dict[str, Any]) -> None:
+        if self._commit and self._passed_over > 0:
+            self._passed_over -= 1
+            return
+        self._run.log(row, step=self._first_row, commit=self._commit)
+        self._first_row = None
 
     def _import(self) -> ModuleType:
         """Import the package; what it would report stays here, what it would keep in the home folder is the run's."""
@@ -110,7 +134,7 @@ class WandbVisBackend(BaseVisBackend):
     @force_init_env
     def add_image(self, name: str, image: np.ndarray, step: int = 0, **kwargs: Any) -> None:
         """Keep an RGB picture (H, W, 3)."""
-        self._run.log({name: self._wandb.Image(as_rgb(image)), STEP: step}, commit=self._commit)
+        self._log({name: self._wandb.Image(as_rgb(image)), STEP: step})
 
     @force_init_env
     def add_scalar(
@@ -129,12 +153,13 @@ class WandbVisBackend(BaseVisBackend):
             TypeError: `scalar_dict` is no mapping.
         """
         numbers, step = self._plottable.numbers(scalar_dict, step)
-        self._run.log({**numbers, STEP: step}, commit=self._commit)
+        self._log({**numbers, STEP: step})
 
     def close(self) -> None:
         """End the run, sending or writing what is held back; what comes later opens it again."""
         if self._env_initialized:
             self._env_initialized = False
+            self._rows = self._run.step
             self._run.finish()
 
 
