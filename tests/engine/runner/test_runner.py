@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch.utils.data import DataLoader
 
 from tests.engine.runner.toy import ToyAccuracy, ToyData, ToyNet, assert_same_bits, config, weights
+from visuite.engine.check import check_config
+from visuite.engine.config import Config
 from visuite.engine.hooks import Hook
 from visuite.engine.model import BaseModel
 from visuite.engine.optim import OptimWrapper
 from visuite.engine.registry import HOOKS, LOOPS
 from visuite.engine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, Runner
+from visuite.engine.runner.spec import TRIPLES
 
 
 class Recorder(Hook):
@@ -126,6 +131,22 @@ def test_a_loop_is_named_once(tmp_path, train_cfg):
     runner = Runner.from_cfg(config(tmp_path, train_cfg=train_cfg))
     with pytest.raises(ValueError, match="either 'type' or 'by_epoch'"):
         runner.train()
+
+
+@pytest.mark.parametrize("purpose", list(TRIPLES))
+@pytest.mark.parametrize("kept", [c for n in (1, 2) for c in itertools.combinations(range(3), n)])
+def test_every_half_of_every_triple_is_one_error(tmp_path, purpose, kept):
+    whole = config(tmp_path)
+    whole.update(test_dataloader=whole["val_dataloader"], test_cfg={}, test_evaluator=whole["val_evaluator"])
+    names = TRIPLES[purpose]
+    missing = [name for i, name in enumerate(names) if i not in kept]
+    half = {**whole, **dict.fromkeys(missing), "param_scheduler": None}
+    with pytest.raises(ValueError, match=f"{purpose} needs .*: {' and '.join(missing)} missing beside") as caught:
+        Runner.from_cfg(half)
+    assert str(caught.value).count("missing") == 1
+    found = [one for one in check_config(Config(half)) if one.severity == "error"]
+    assert len(found) == 1
+    assert all(name in found[0].message for name in missing)
 
 
 def test_a_verb_whose_parts_are_missing_says_so(tmp_path):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import random
+import time
+from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from tests.engine.runner.toy import assert_same_bits, config, weights
 from visuite.engine.hooks import Hook
-from visuite.engine.logging import MessageHub, MMLogger
+from visuite.engine.logging import MessageHub, MMLogger, print_log
 from visuite.engine.registry import DefaultScope
 from visuite.engine.runner import Runner
+from visuite.engine.visualization import Visualizer
 
 
 class Meanwhile(Hook):
@@ -74,3 +79,40 @@ def test_a_part_looked_at_early_is_the_same_part(tmp_path):
     late = Runner.from_cfg(config(tmp_path / "late"))
     assert_same_bits(start, weights(late.model))
     assert_same_bits(weights(early.train()), weights(late.train()))
+
+
+class Echo(Hook):
+    """Say and draw something in every iteration through whatever is current, and let another run take a turn."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.other: Runner | None = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        print_log(f"{self.word} {runner.iter}", "current", level=logging.WARNING)
+        Visualizer.get_current_instance().add_scalar(self.word, runner.iter, runner.iter)
+        MessageHub.get_current_instance().update_info(self.word, runner.iter)
+        if runner.iter == 1 and self.other is not None:
+            self.other.train()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_runs_of_one_work_dir_in_one_second_keep_logs_and_curves_apart(tmp_path, monkeypatch, nested):
+    monkeypatch.setattr(time, "strftime", lambda *args: "20300101_000000")
+    hooks = [Echo("cat"), Echo("dog")]
+    runners = [Runner.from_cfg(config(tmp_path, custom_hooks=[hook])) for hook in hooks]
+    if nested:
+        hooks[0].other = runners[1]
+        runners[0].train()
+    else:
+        for runner in runners:
+            runner.train()
+    assert len({runner.log_dir for runner in runners}) == 2
+    for runner, own, foreign in zip(runners, ("cat", "dog"), ("dog", "cat"), strict=True):
+        log = next(Path(runner.log_dir).glob("*.log")).read_text()
+        curves = Path(runner.log_dir, "vis_data", "scalars.json").read_text()
+        assert [f"{own} {i}" in log for i in range(15)] == [True] * 15
+        assert curves.count(f'"{own}"') == 15
+        assert foreign not in log + curves
+        assert runner.message_hub.get_info(own) == 14
+        assert runner.message_hub.get_info(foreign) is None

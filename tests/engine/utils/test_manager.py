@@ -63,3 +63,18 @@ def test_what_is_made_inside_a_block_is_current_after_it(kind):
 def test_a_name_is_needed(kind, name):
     with pytest.raises((ValueError, TypeError)):
         kind.get_instance(name)
+
+
+def test_blocks_end_in_any_order_and_need_no_name() -> None:
+    class Thing(ManagerMixin):
+        pass
+
+    named, unknown = Thing.get_instance("named"), Thing("not in the table")
+    first, second = unknown.activate(), named.activate()
+    first.__enter__()
+    assert Thing.get_current_instance() is unknown
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert Thing.get_current_instance() is named
+    second.__exit__(None, None, None)
+    assert Thing.get_current_instance() is named

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import random
 import time
 import warnings
-from itertools import count
 from typing import Any
 
 import numpy as np
 import torch
 
 from visuite.engine.dataset.seeding import mix, seed_generators
-from visuite.engine.dist import broadcast_object_list, get_rank, init_dist, is_distributed, sync_random_seed
+from visuite.engine.dist import (
+    broadcast_object_list,
+    get_rank,
+    init_dist,
+    is_distributed,
+    is_main_process,
+    sync_random_seed,
+)
 from visuite.engine.logging import print_log
 from visuite.engine.runner.speed import allow_tf32, set_backends
 from visuite.engine.utils.manager import ManagerMixin
@@ -160,16 +167,29 @@ def restore_generators(states: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(cuda)
 
 
-def common_timestamp() -> str:
-    """Return one start time for all ranks, so that they write to one folder."""
-    stamp = [time.strftime("%Y%m%d_%H%M%S")]
-    broadcast_object_list(stamp)
-    return stamp[0]
+def claim_log_dir(work_dir: str) -> str:
+    """Make a folder for this run's logs, named by its start time, and return its path, the same on all ranks.
+
+    A run that starts in the same second as another of the same `work_dir` gets a numbered one.
+    """
+    chosen = [""]
+    if is_main_process():
+        stamp = time.strftime("%Y%m%d_%H%M%S")
+        for name in itertools.chain([stamp], (f"{stamp}-{number}" for number in itertools.count(2))):
+            chosen[0] = os.path.join(work_dir, name)
+            try:
+                os.makedirs(chosen[0])
+            except FileExistsError:
+                continue
+            break
+    broadcast_object_list(chosen)
+    os.makedirs(chosen[0], exist_ok=True)  # a rank may see another disk
+    return chosen[0]
 
 
 def unique_name(name: str, kind: type[ManagerMixin]) -> str:
     """Return `name`, numbered where an instance of it exists: two runs may start in the same second."""
-    numbered = (f"{name}-{number}" for number in count(2))
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
     full = name
     while kind.check_instance_created(full):
         full = next(numbered)

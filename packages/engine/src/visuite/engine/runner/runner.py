@@ -39,7 +39,7 @@ from visuite.engine.runner.build import (
 from visuite.engine.runner.checkpointer import Checkpointer
 from visuite.engine.runner.environment import (
     OwnGenerators,
-    common_timestamp,
+    claim_log_dir,
     run_device,
     set_randomness,
     setup_environment,
@@ -153,10 +153,9 @@ class Runner:
         self._generators = OwnGenerators()
         self.seed_was_given = spec.randomness.get("seed") is not None
         self.set_randomness(**{"seed": None, **spec.randomness})
-        self.timestamp = common_timestamp()
         self.work_dir = str(Path(spec.work_dir).expanduser().absolute())
-        self.log_dir = str(Path(self.work_dir, self.timestamp))
-        Path(self.log_dir).mkdir(parents=True, exist_ok=True)
+        self.log_dir = claim_log_dir(self.work_dir)
+        self.timestamp = Path(self.log_dir).name
         name = spec.experiment_name or (Path(self.cfg.filename).stem if self.cfg.filename else "run")
         self.experiment_name = unique_name(f"{name}_{self.timestamp}", MessageHub)
         init_default_scope(spec.default_scope)
@@ -179,14 +178,14 @@ class Runner:
         if self._inside:  # parts are built while verbs run
             yield
             return
-        with ExitStack() as stack:
-            stack.enter_context(self._generators)
+        with ExitStack() as self._surroundings:
+            self._surroundings.enter_context(self._generators)
             for one in (self.default_scope, self.logger, self.message_hub):
-                stack.enter_context(one.activate())
+                self._surroundings.enter_context(one.activate())
             if "visualizer" in self.__dict__:
-                stack.enter_context(self.visualizer.activate())
+                self._surroundings.enter_context(self.visualizer.activate())
             self._inside = True
-            stack.callback(setattr, self, "_inside", False)
+            self._surroundings.callback(setattr, self, "_inside", False)
             yield
 
     @contextmanager
@@ -284,7 +283,9 @@ class Runner:
     def visualizer(self) -> Visualizer:
         """What draws, and hands scalars and pictures to trackers."""
         with config_path("visualizer"):
-            return build_visualizer(self.spec.visualizer, name=self.experiment_name, save_dir=self.log_dir)
+            visualizer = build_visualizer(self.spec.visualizer, name=self.experiment_name, save_dir=self.log_dir)
+        self._surroundings.enter_context(visualizer.activate())  # for the rest of the verb that asked for it
+        return visualizer
 
     def _require(self, name: str, purpose: str) -> None:
         if getattr(self.spec, name) is None:

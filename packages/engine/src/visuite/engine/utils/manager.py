@@ -17,13 +17,13 @@ class ManagerMixin:
 
     _instances: ClassVar[dict[str, Any]] = {}
     _current: ClassVar[list[str]] = []
-    _active: ClassVar[list[str]] = []
+    _active: ClassVar[list[Any]] = []
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._instances = {}
         cls._current = []  # names in the order in which they were made
-        cls._active = []  # names of open `activate` blocks, the innermost last
+        cls._active = []  # whose `activate` blocks are open, the innermost last
 
     def __init__(self, name: str = "", **kwargs: Any) -> None:
         if not isinstance(name, str) or not name:
@@ -52,10 +52,11 @@ class ManagerMixin:
         Raises:
             RuntimeError: no instance has been made yet.
         """
-        names = cls._active or cls._current
-        if not names:
+        if cls._active:
+            return cls._active[-1]
+        if not cls._current:
             raise RuntimeError(f"no {cls.__name__} exists yet: call {cls.__name__}.get_instance(name) first")
-        return cls._instances[names[-1]]
+        return cls._instances[cls._current[-1]]
 
     @classmethod
     def check_instance_created(cls, name: str) -> bool:
@@ -64,10 +65,10 @@ class ManagerMixin:
 
     @contextmanager
     def activate(self) -> Iterator[Self]:
-        """Make this instance the current one inside a `with` block."""
+        """Make this instance the current one inside a `with` block, found by name or not."""
         active = type(self)._active
-        active.append(self._instance_name)
+        active.append(self)
         try:
             yield self
-        finally:
-            active.pop()
+        finally:  # blocks of two runs need not end in turn
+            del active[max(place for place, one in enumerate(active) if one is self)]
