@@ -10,7 +10,7 @@ from tests.engine.runner.test_resume import Stop, StopAt, run_config
 from tests.engine.runner.toy import assert_same_bits, weights
 from visuite.engine.model import BaseModel
 from visuite.engine.optim import OptimWrapperDict, build_optim_wrapper
-from visuite.engine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+from visuite.engine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS, BadValueError
 from visuite.engine.runner import Runner
 
 
@@ -95,3 +95,10 @@ def test_each_has_its_own_schedules_and_the_log_tells_both(tmp_path):
     assert rates["generator.lr"][0] < 1e-3
     logged = {name for name in runner.message_hub.log_scalars if name.startswith("train/")}
     assert {"train/generator.lr", "train/judge.lr", "train/loss_judge", "train/loss_generator"} <= logged
+
+
+def test_a_schedule_for_an_optimizer_that_there_is_not_is_told(tmp_path):
+    cfg = duel_config(tmp_path)
+    cfg["param_scheduler"] = dict(generato=dict(type="StepLR", step_size=1))
+    with pytest.raises(BadValueError, match=r"param_scheduler: no optimizer is called 'generato'.*'generator'"):
+        Runner.from_cfg(cfg).train()

@@ -32,6 +32,7 @@ from visuite.engine.registry import (
     UnknownTypeError,
     config_path,
 )
+from visuite.engine.utils.text import did_you_mean
 from visuite.engine.visualization import Visualizer
 
 if TYPE_CHECKING:
@@ -187,10 +188,18 @@ def build_param_schedulers(
         max_epochs: The default `end` of those that go by epoch.
         epoch_length: Iterations of an epoch; converts epochs to iterations.
         max_iters: The default `end` of those that go by iteration; by default all epochs' iterations.
+
+    Raises:
+        BadValueError: schedulers for an optimizer that there is not; says the nearest.
     """
     length = dict(max_epochs=max_epochs, epoch_length=epoch_length, max_iters=max_iters or max_epochs * epoch_length)
     if isinstance(optim_wrapper, OptimWrapperDict):
         named = isinstance(cfg, Mapping) and "type" not in cfg
+        for name in cfg if named else ():
+            if name not in optim_wrapper:
+                raise BadValueError(
+                    f"no optimizer is called {name!r}{did_you_mean(name, optim_wrapper.keys())}", "param_scheduler"
+                )
         return {
             name: build_param_schedulers(cfg[name] if named else cfg, wrapper, **length)  # type: ignore[misc]
             for name, wrapper in optim_wrapper.items()
