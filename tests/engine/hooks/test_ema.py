@@ -187,6 +187,23 @@ def test_beginnings_that_make_no_sense_are_refused():
         EMAHook(begin_iter=1, begin_epoch=1)
 
 
+@pytest.mark.parametrize(
+    ("begin", "train_cfg", "told"),
+    [
+        (dict(begin_epoch=4), dict(by_epoch=True, max_epochs=3), True),
+        (dict(begin_epoch=3), dict(by_epoch=True, max_epochs=3), False),
+        (dict(begin_iter=16), dict(by_epoch=True, max_epochs=3), True),
+        (dict(begin_iter=15), dict(by_epoch=True, max_epochs=3), False),
+        (dict(begin_epoch=2), dict(by_epoch=False, max_iters=15), True),  # iterations are one long epoch
+    ],
+)
+def test_an_average_that_never_begins_is_told(tmp_path, capfd, begin, train_cfg, told):
+    runner = Runner.from_cfg(ema_config(tmp_path, dict(momentum=0.1, **begin), train_cfg=train_cfg))
+    runner.train()
+    assert ("nothing will be averaged" in capfd.readouterr().out) == told
+    assert bool(the_hook(runner).ema_model.steps) != told
+
+
 def test_the_average_needs_no_gradient(tmp_path):
     runner = Runner.from_cfg(ema_config(tmp_path, dict(momentum=0.1), train_cfg=dict(by_epoch=True, max_epochs=1)))
     runner.train()

@@ -84,6 +84,17 @@ def test_the_table_is_sorted_and_cut_as_asked(tmp_path, capfd):
     assert counts[0] > 5
 
 
+@pytest.mark.parametrize(("by_epoch", "times", "length"), [(True, 4, "3 epochs"), (False, 16, "15 iterations")])
+def test_a_shorter_run_is_profiled_whole(tmp_path, capfd, by_epoch, times, length):
+    runner, recording = profiled(
+        tmp_path, by_epoch=by_epoch, profile_times=times, json_trace_path=str(tmp_path / "trace.json")
+    )
+    runner.train()
+    assert f"profile_times={times}, but the run has only {length}" in capfd.readouterr().out
+    assert recording.iterations == list(range(15))
+    assert "aten::addmm" in operators(tmp_path / "trace.json")
+
+
 RECORDED = {
     "record_shapes": lambda event: event.input_shapes,
     "profile_memory": lambda event: event.self_cpu_memory_usage,
@@ -115,7 +126,6 @@ def test_a_run_that_fails_has_its_trace(tmp_path):
         (dict(activity_with_cpu=False), "nothing to record"),
         (dict(profile_times=0), "at least 1"),
         (dict(json_trace_path="trace.txt"), "ends in .json"),
-        (dict(profile_times=4), "profile_times=4, but the run has only 3"),
         (dict(on_trace_ready=dict(type="log_trase")), "did you mean 'log_trace'"),
     ],
 )

@@ -66,6 +66,12 @@ class EMAHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Begin the average, or go on with that of the checkpoint."""
+        if self.begin_iter > runner.max_iters or self.begin_epoch > runner.max_epochs:
+            begin = f"begin_iter={self.begin_iter}" if self.begin_iter else f"begin_epoch={self.begin_epoch}"
+            runner.logger.warning(
+                f"EMAHook: {begin} lies behind the end of the run, which has {runner.max_epochs} epochs and "
+                f"{runner.max_iters} iterations: nothing will be averaged"
+            )
         average = self.ema_model or self._begin(runner)
         if self._resumed is not None and runner.iter > 0:
             with loading(average):

@@ -25,7 +25,8 @@ class ProfilerHook(Hook):
 
     Args:
         by_epoch: Whether `profile_times` counts epochs, or iterations.
-        profile_times: How many to profile, from where this process begins (or resumes).
+        profile_times: How many to profile, from where this process begins (or resumes); a shorter run is profiled
+            whole, with a warning.
         activity_with_cpu: Record what the CPU does.
         activity_with_cuda: Record what the GPU does, where there is one.
         schedule: Arguments of `torch.profiler.schedule`: `wait`, `warmup`, `active`, `repeat`, `skip_first`, in
@@ -37,7 +38,7 @@ class ProfilerHook(Hook):
         json_trace_path: Also write a trace for chrome://tracing here, when profiling ends.
 
     Raises:
-        ValueError: nothing to record, an unknown kind of `on_trace_ready`, or more iterations than the run has.
+        ValueError: nothing to record, or an unknown kind of `on_trace_ready`.
     """
 
     priority = "VERY_LOW"
@@ -77,8 +78,12 @@ class ProfilerHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Start recording."""
         longest = runner.max_epochs if self.by_epoch else runner.max_iters
-        if self.profile_times > longest:
-            raise ValueError(f"ProfilerHook: profile_times={self.profile_times}, but the run has only {longest}")
+        if self.profile_times > longest:  # a trial of a config is shorter than what it is a trial of
+            unit = "epochs" if self.by_epoch else "iterations"
+            runner.logger.warning(
+                f"ProfilerHook: profile_times={self.profile_times}, but the run has only {longest} {unit}: "
+                "all of it is profiled"
+            )
         self.profiler = profile(
             activities=self._activities(runner),
             schedule=None if self.schedule is None else schedule(**self.schedule),
