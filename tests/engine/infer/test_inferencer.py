@@ -311,3 +311,29 @@ def test_merge_joins_batches():
     assert merge([{"a": [1], "b": []}, {"a": [2], "b": [3]}]) == {"a": [1, 2], "b": [3]}
     assert merge([[1], [2]]) == [1, 2]
     assert merge([]) == {}
+
+
+# ---------------------------------------------------------------------- what the model fails on
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_what_the_model_fails_on_is_named_and_costs_no_other(inferencer, pictures, batch_size):
+    bad = np.zeros((4, 4, 2), np.uint8)  # two channels, where the model weighs three
+    arrays = [np.asarray(Image.open(path))[..., ::-1] for path in pictures]
+    results = inferencer([*arrays[:2], bad, *arrays[2:]], batch_size=batch_size)
+    assert means(results) == [[200.0, 100.0, 10.0 * index] for index in range(5)]
+    assert results["inputs"] == ["array 0", "array 1", "array 3", "array 4", "array 5"]
+    (failure,) = results["failures"]
+    assert failure["input"] == "array 2"
+    assert "size of tensor" in failure["error"]
+    with pytest.raises(RuntimeError, match="size of tensor") as caught:
+        inferencer([*arrays, bad], batch_size=batch_size, strict=True)
+    assert "array 5" in caught.value.__notes__[0]
+
+
+def test_a_model_that_always_fails_shows_where(inferencer):
+    bad = np.zeros((4, 4, 2), np.uint8)
+    with pytest.raises(InferenceError, match="none of 2 inputs") as caught:
+        inferencer([bad, bad], batch_size=2)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert caught.value.__cause__.__traceback__ is not None

@@ -167,6 +167,22 @@ def test_pipeline_loads_files_only_for_paths_and_never_annotations():
     assert pipeline({"img": np.ones((3, 5, 3)), "text": "a cat"})["text"] == "a cat"
 
 
+class LoadImageInColour(LoadImageStub):
+    color_type = "color"
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (3, 5, 1), (3, 5, 3), (3, 5, 4)])
+def test_arrays_have_the_channels_that_files_are_loaded_with(shape):
+    array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    image = InferencePipeline([LoadImageInColour()])(array)["img"]
+    assert image.shape == (3, 5, 3)
+    for channel in range(3):
+        expected = array.reshape(3, 5, -1)[..., channel if len(shape) == 3 and shape[2] >= 3 else 0]
+        np.testing.assert_array_equal(image[..., channel], expected)
+    assert InferencePipeline([LoadImageStub()])(array)["img"].shape == shape  # as it is, for models of other channels
+    assert InferencePipeline([LoadImageInColour()])(np.zeros((3, 5, 2)))["img"].shape == (3, 5, 2)  # nobody can tell
+
+
 def test_pipeline_that_drops_a_picture_says_so():
     with pytest.raises(ValueError, match="drops"):
         InferencePipeline([LoadImageStub(), lambda results: None])("a.png")

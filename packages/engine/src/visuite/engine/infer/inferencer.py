@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
@@ -165,8 +166,7 @@ class BaseInferencer:
         names: list[str] = []
         parts: list[Any] = []
         with self._in_scope(), self._progress(count_items(inputs)) as advance:
-            for items, data in self.preprocess(self._usable(inputs), batch_size, **stages["preprocess"]):
-                predictions = self.forward(data, **stages["forward"])
+            for items, predictions in self._predictions(self._usable(inputs), batch_size, stages):
                 pictures = self.visualize([item.value for item in items], predictions, **stages["visualize"])
                 if save_vis:
                     write_pictures(items, pictures, str(out_dir))
@@ -188,6 +188,22 @@ class BaseInferencer:
                 self._fail(item, item.value)
             else:
                 yield item
+
+    def _predictions(
+        self, inputs: Iterable[Item], batch_size: int, stages: Mapping[str, dict[str, Any]]
+    ) -> Iterator[tuple[list[Item], list[Any]]]:
+        """Yield inputs with their predictions, batch by batch; where the model fails on a batch, one by one."""
+        for items, data in self.preprocess(inputs, batch_size, **stages["preprocess"]):
+            try:
+                predictions = self.forward(data, **stages["forward"])
+            except Exception as error:  # what a model raises has no common type
+                if len(items) == 1 or self._strict:
+                    self._fail(items[0] if len(items) == 1 else _together(items), error)
+                    continue
+            else:
+                yield items, predictions
+                continue
+            yield from self._predictions(iter(items), 1, stages)
 
     def preprocess(
         self, inputs: Iterable[Item], batch_size: int = 1, **kwargs: Any
@@ -314,7 +330,8 @@ class BaseInferencer:
         shown = "; ".join(f"{one['input']} ({one['error']})" for one in self.failures[:5])
         more = f"; and {len(self.failures) - 5} more" if len(self.failures) > 5 else ""
         if not good:
-            raise InferenceError(f"none of {total} inputs can be used: {shown}{more}" if total else "there is no input")
+            message = f"none of {total} inputs can be used: {shown}{more}" if total else "there is no input"
+            raise InferenceError(message) from self._last_error
         print_log(f"{len(self.failures)} of {total} inputs left out: {shown}{more}", "current", level=logging.WARNING)
 
     # ------------------------------------------------------------------ parts
@@ -394,6 +411,10 @@ class BaseInferencer:
             yield bar.update
         finally:
             bar.close()
+
+
+def _together(items: Sequence[Item]) -> Item:
+    return replace(items[0], name=f"one of {', '.join(item.name for item in items)}")
 
 
 def _preprocessor(cfg: Config) -> dict[str, Any]:

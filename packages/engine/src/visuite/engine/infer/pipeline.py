@@ -37,6 +37,7 @@ class InferencePipeline:
             built = [*loader, *loaded, *built]
         self.whole = Compose(built)
         self.after_loading = Compose([one for one in built if not _loads_file(one)])
+        self.in_colour = any(getattr(one, "color_type", None) == "color" for one in built if _loads_file(one))
         self.to_float32 = any(getattr(one, "to_float32", False) for one in built if _loads_file(one))
 
     def __call__(self, value: str | np.ndarray | Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +59,8 @@ class InferencePipeline:
         if image.ndim not in (2, 3) or 0 in image.shape:
             raise ValueError(f"a picture has the shape (H, W, C) or (H, W), not {image.shape}")
         size = image.shape[:2]
+        if self.in_colour and (image.ndim == 2 or image.shape[2] in (1, 4)):  # grey, or with an opacity
+            image = np.repeat(image.reshape(*size, 1), 3, axis=2) if image.size == size[0] * size[1] else image[..., :3]
         image = image.astype(np.float32) if self.to_float32 else image
         return {"img": image, "img_path": None, "img_shape": size, "ori_shape": size}
 
