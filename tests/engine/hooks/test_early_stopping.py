@@ -107,3 +107,17 @@ def test_a_resumed_run_stops_where_the_whole_one_does(tmp_path, stop):
     resumed.train()
     assert resumed.epoch == 4
     assert_same_bits(weights(resumed.model), weights(whole.model))
+
+
+def test_training_by_iterations_stops_too(tmp_path):
+    hook = dict(type="EarlyStoppingHook", monitor="toy/accuracy", patience=2, min_delta=10)
+    loop = dict(by_epoch=False, max_iters=15, val_interval=3)
+    runner = Runner.from_cfg(config(tmp_path, custom_hooks=[hook], train_cfg=loop))
+    runner.train()
+    assert runner.iter == 9
+
+
+def test_a_missing_metric_ends_a_strict_run(tmp_path):
+    hook = dict(type="EarlyStoppingHook", monitor="toy/acuracy", rule="greater", strict=True)
+    with pytest.raises(KeyError, match="did you mean 'toy/accuracy'"):
+        Runner.from_cfg(config(tmp_path, custom_hooks=[hook])).train()

@@ -13,7 +13,7 @@ from visuite.engine.optim import (
     OptimWrapperDict,
     build_optim_wrapper,
 )
-from visuite.engine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from visuite.engine.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 
 SGD = dict(type="SGD", lr=1.0, weight_decay=1.0, momentum=0.9)
 
@@ -77,6 +77,19 @@ def test_every_multiplier():
         "sub.1.bias": (1, 5),
     }
     assert list(found) == [name for name, p in Net().named_parameters() if p.requires_grad]
+
+
+@pytest.mark.parametrize("kind", ["DCN", "DCNv2"])
+def test_real_deformable_convolutions_and_norms_are_known(kind):
+    dcn = dict(type=kind, deform_groups=1, fallback_on_stride=False)
+    cfg = dict(type="cv.ResNet", depth=50, base_channels=4, dcn=dcn, stage_with_dcn=(False, False, True, False))
+    multipliers = dict(dcn_offset_lr_mult=0.5, norm_decay_mult=5, bias_lr_mult=2, bias_decay_mult=3)
+    found = groups_of(multipliers, model=MODELS.build(cfg))
+    offsets = {name for name in found if ".conv_offset." in name}
+    assert len(offsets) == 2 * 6  # weight and bias of six blocks
+    norms = {name for name in found if ".bn" in f".{name}" or "downsample.1" in name}
+    for name, values in found.items():
+        assert values == ((0.5, 1) if name in offsets else (1, 5) if name in norms else (1, 1)), name
 
 
 def test_longest_custom_key_holds_and_then_nothing_else():
