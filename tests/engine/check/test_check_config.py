@@ -71,7 +71,7 @@ def test_a_faultless_config(tmp_path):
         ("by_epoch=True, max", "max", "train_cfg", "takes either 'type' or 'by_epoch'"),
         ("max_epochs=epochs", "max_epoch=epochs", "train_cfg", "did you mean 'max_epochs'"),
         ("lr=0.1", "lr=0.1, momentun=0.9", "optim_wrapper.optimizer", "did you mean 'momentum'"),
-        ("norm_decay_mult", "norm_decay_mul", "optim_wrapper", "paramwise_cfg has no 'norm_decay_mul'"),
+        ("norm_decay_mult", "norm_decay_mul", "optim_wrapper.paramwise_cfg", "has no 'norm_decay_mul'"),
         ("optimizer=dict(type", "optimiser=dict(type", "optim_wrapper", "needs the key 'optimizer'"),
         ("milestones=[2, 3]", "milestone=[2, 3]", "param_scheduler.1", "did you mean 'milestones'"),
         ('[dict(type="ToyAccuracy")]', 'dict(type="ToyAcuracy")', "val_evaluator", "did you mean 'ToyAccuracy'"),

@@ -6,13 +6,23 @@ import os.path
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from visuite.cv.ops.batched_nms import SUPPRESSIONS
 from visuite.det.datasets import BaseDetDataset
 from visuite.det.hooks.num_class_check import judges_classes
-from visuite.engine.check import Subject, innermost_dataset, register_check
+from visuite.engine.check import Route, Subject, innermost_dataset, register_check, register_route
 from visuite.engine.dataset.base import below
 from visuite.engine.hooks.pipeline_switch import everywhere
+from visuite.engine.registry import MODELS, Registry
 
 LOADERS = ("train_dataloader", "val_dataloader", "test_dataloader")
+
+_SUPPRESSIONS = Registry("suppression", scope="det")
+for _name, _function in SUPPRESSIONS.items():
+    _SUPPRESSIONS.register_module(name=_name, module=_function)
+#: What `nms` is, in a head's `test_cfg`: what `batched_nms` reads itself, and the arguments of one function.
+_NMS = Route(
+    _SUPPRESSIONS, "nms", supplied=frozenset({"boxes", "scores"}), taken=frozenset({"class_agnostic", "split_thr"})
+)
 
 
 def check_classes(subject: Subject) -> None:
@@ -90,5 +100,11 @@ def tell_what_is_left_out(subject: Subject) -> None:
                     subject.findings.warn(f"{loader}.dataset", f"{dataset.screening.source} leaves out {what}{first}")
 
 
-for check in (check_classes, check_annotations, tell_what_is_left_out):
-    register_check("det", check)
+def register(scope: str) -> None:
+    """Have all of this looked at in the configs of a scope."""
+    register_route(scope, MODELS, "nms", _NMS)
+    for check in (check_classes, check_annotations, tell_what_is_left_out):
+        register_check(scope, check)
+
+
+register("det")

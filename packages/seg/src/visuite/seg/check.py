@@ -7,7 +7,7 @@ from typing import Any
 
 from visuite.engine.check import Route, Subject, register_check, register_route
 from visuite.engine.hooks.pipeline_switch import everywhere
-from visuite.engine.registry import MODELS, TASK_UTILS
+from visuite.engine.registry import MODELS
 from visuite.seg.datasets import BaseSegDataset
 from visuite.seg.datasets.screening import screen_maps
 
@@ -21,7 +21,6 @@ MOST_MAPS = 500
 _MOST_TOLD = 5
 
 register_route("seg", MODELS, "data_preprocessor", Route(MODELS, "SegDataPreProcessor"))
-register_route("seg", MODELS, "sampler", Route(TASK_UTILS, supplied=frozenset({"context"})))
 
 
 def check_classes(subject: Subject) -> None:

@@ -42,7 +42,7 @@ OLD_KEYS = {
 }
 #: Customary variables, which resemble keys that are read.
 VARIABLES = frozenset({"train_pipeline", "val_pipeline", "test_pipeline"})
-_LIKENESS = 0.85  # of a slip to what was meant
+_LIKENESS = 0.8  # of a slip to what was meant
 
 
 def check_keys(cfg: Config, findings: Findings) -> None:
@@ -50,9 +50,11 @@ def check_keys(cfg: Config, findings: Findings) -> None:
     read = {key: cfg[key] for key in cfg if key in KNOWN_KEYS}
     parts = list(_containers(list(read.values())))
     for key, value in cfg.to_dict().items():
-        if key in KNOWN_KEYS or _is_used(value, parts) or not _is_newest(cfg, key):
+        if key in KNOWN_KEYS or not _is_newest(cfg, key):
             continue
         near = [] if key in VARIABLES else get_close_matches(str(key), KNOWN_KEYS, n=1, cutoff=_LIKENESS)
+        if _is_used(value, parts) and not (near and near[0] not in cfg):
+            continue  # a variable; but one like a key that is absent may have been meant to be that key
         if key in OLD_KEYS and isinstance(value, dict):
             findings.warn(key, f"nobody reads {key!r}, which is of OpenMMLab 1.x; now it is {OLD_KEYS[key]}")
         elif near:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from torch.utils.data import DataLoader
 
-from visuite.engine.check.finding import Findings
-from visuite.engine.check.routes import Route
-from visuite.engine.check.signatures import unknown_arguments
+from visuite.engine.check.routes import Route, route_of
+from visuite.engine.check.signatures import signature_of, unknown_arguments
 from visuite.engine.check.walk import Walker
 from visuite.engine.config import Config
+from visuite.engine.dist import init_dist
 from visuite.engine.hooks.hook_list import DEFAULT_HOOKS
 from visuite.engine.optim import OptimWrapper
 from visuite.engine.registry import (
@@ -36,6 +36,7 @@ from visuite.engine.registry import (
     VISUALIZERS,
 )
 from visuite.engine.runner.environment import ENV_KEYS, set_randomness
+from visuite.engine.utils.processes import set_multi_processing
 from visuite.engine.utils.text import did_you_mean
 
 _METRIC = Route(METRICS, needs_type=True)
@@ -48,7 +49,6 @@ _WRAPPER = Route(OPTIM_WRAPPERS, "OptimWrapper", taken=frozenset({"constructor",
 #: Parts that are one config, or a list of configs, of one registry.
 ROUTES: dict[str, Route] = {
     "model": Route(MODELS, needs_type=True),
-    "data_preprocessor": Route(MODELS),
     "custom_hooks": Route(HOOKS, taken=frozenset({"priority"}), needs_type=True),
     "param_scheduler": Route(
         PARAM_SCHEDULERS, supplied=frozenset({"optimizer"}), taken=frozenset({"convert_to_iter_based"})
@@ -65,6 +65,10 @@ ROUTES: dict[str, Route] = {
 #: What a data loader's config has besides the arguments of torch's.
 LOADER_KEYS = ("dataset", "sampler", "batch_sampler", "num_batch_per_epoch")
 
+_ENV_KINDS = {"cudnn_benchmark": bool, "mp_cfg": dict, "dist_cfg": dict, "torch_backends": dict, "resource_limit": int}
+_SCALING_KEYS = ("enable", "base_batch_size")
+_LIKENESS = 0.8  # of a slip to what was meant
+
 
 def check_parts(cfg: Config, walker: Walker) -> None:
     """Check every part that a config has."""
@@ -73,14 +77,28 @@ def check_parts(cfg: Config, walker: Walker) -> None:
             continue
         if key in _CHECKS:
             _CHECKS[key](value, key, walker)
+        elif key == "data_preprocessor":
+            _check_preprocessor(value, key, cfg.get("model"), walker)
         elif key in ROUTES:
             walker.walk(value, key, ROUTES[key])
+
+
+def _check_preprocessor(value: Any, path: str, model: Any, walker: Walker) -> None:
+    """Check the preprocessor of a model, which gives way to one that stands in the model itself."""
+    own = model.get("data_preprocessor") if isinstance(model, Mapping) else None
+    if own is not None and isinstance(value, Mapping) and "type" not in value:
+        if not value.items() <= dict(own).items():
+            said = "has no effect, because the model has a data_preprocessor of its own"
+            walker.findings.warn(path, said)
+    else:
+        walker.walk(value, path, route_of("data_preprocessor", ROUTES["model"], walker.scope))
 
 
 def _check_loader(value: Any, path: str, walker: Walker) -> None:
     if not isinstance(value, Mapping):
         return
-    known = [*LOADER_KEYS, *(n for n in inspect.signature(DataLoader).parameters if n != "generator")]
+    signature = signature_of(DataLoader)
+    known = [*LOADER_KEYS, *(name for name in signature.names if name != "generator")]
     for key in value:
         if key not in known:
             said = f"a data loader has no argument {key!r}{did_you_mean(str(key), known)}"
@@ -90,6 +108,8 @@ def _check_loader(value: Any, path: str, walker: Walker) -> None:
     if value.get("sampler") is not None and value.get("shuffle") is not None:
         said = "a data loader takes 'sampler' or 'shuffle', not both"
         walker.findings.error(path, said, at=f"{path}.shuffle")
+    own = {key: one for key, one in value.items() if key not in (*LOADER_KEYS, "collate_fn", "worker_init_fn")}
+    walker.kinds(own, signature.kinds, path)
     nested = {
         "dataset": Route(DATASETS, needs_type=True), "sampler": _SAMPLER, "batch_sampler": _BATCHES,
         "collate_fn": _FUNCTION, "worker_init_fn": _FUNCTION,
@@ -112,7 +132,9 @@ def _check_train_cfg(value: Any, path: str, walker: Walker) -> None:
     by_epoch = value.get("by_epoch")
     if ("type" in value) == (by_epoch is not None):
         has = sorted(map(str, value))
-        walker.findings.error(path, f"takes either 'type' or 'by_epoch' (True or False), and has {has}")
+        at = next((key for key in value if get_close_matches(str(key), ("type", "by_epoch"), 1, _LIKENESS)), None)
+        said = f"takes either 'type' or 'by_epoch' (True or False), and has {has}"
+        walker.findings.error(path, said, at=path if at is None else f"{path}.{at}")
         return
     kind = "EpochBasedTrainLoop" if by_epoch else "IterBasedTrainLoop"
     supplied = frozenset({"runner", "dataloader"})
@@ -140,7 +162,9 @@ def _check_optim_wrapper(value: Any, path: str, walker: Walker) -> None:
     several = "optimizer" not in value
     if several and constructor == "DefaultOptimWrapperConstructor":
         if not (value and all(isinstance(one, OptimWrapper) for one in value.values())):
-            walker.findings.error(path, f"optim_wrapper needs the key 'optimizer', and has {sorted(map(str, value))}")
+            slip = next(iter(get_close_matches("optimizer", map(str, value), 1, _LIKENESS)), None)
+            said = f"optim_wrapper needs the key 'optimizer', and has {sorted(map(str, value))}"
+            walker.findings.error(path, said, at=path if slip is None else f"{path}.{slip}")
         return
     if several:
         for key, one in value.items():
@@ -149,6 +173,11 @@ def _check_optim_wrapper(value: Any, path: str, walker: Walker) -> None:
     else:
         _check_one_wrapper(value, path, walker, optimizer)
     _try_constructor(constructor, value, path, walker)
+    parameters = value.get("paramwise_cfg")
+    by_name = parameters.get("custom_keys") if isinstance(parameters, Mapping) else None
+    for name, one in by_name.items() if isinstance(by_name, Mapping) else ():
+        if isinstance(one, Mapping):
+            walker.read(one, f"{path}.paramwise_cfg.custom_keys.{name}")
 
 
 def _read_by(constructor: Any, walker: Walker) -> frozenset[str]:
@@ -174,28 +203,53 @@ def _try_constructor(constructor: Any, value: Mapping[str, Any], path: str, walk
             return
         try:
             registry.build(cfg)
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
             said = str(error.args[0]) if error.args else type(error).__name__
-            walker.findings.error(path, said, at=f"{path}.paramwise_cfg")
+            named = [at for at in _paths_in(value.get("paramwise_cfg"), f"{path}.paramwise_cfg") if _is_named(at, said)]
+            walker.findings.error(f"{path}.paramwise_cfg", said, at=next(iter(named), f"{path}.paramwise_cfg"))
+
+
+def _paths_in(value: Any, path: str) -> Iterator[str]:
+    """Yield the paths of all keys in nested dicts."""
+    for key, one in value.items() if isinstance(value, Mapping) else ():
+        yield f"{path}.{key}"
+        yield from _paths_in(one, f"{path}.{key}")
+
+
+def _is_named(path: str, said: str) -> bool:
+    """Whether a message names the last key of a path, in quotes."""
+    return repr(path.rpartition(".")[2]) in said.partition("; did you mean")[0]
 
 
 def _check_environment(value: Any, path: str, walker: Walker) -> None:
-    for key in value if isinstance(value, Mapping) else ():
+    if not isinstance(value, Mapping):
+        return
+    for key in value:
         if key not in ENV_KEYS:
             walker.findings.warn(f"{path}.{key}", f"nobody reads {key!r}{did_you_mean(str(key), ENV_KEYS)}")
+    walker.kinds(value, _ENV_KINDS, path)
+    _check_call(set_multi_processing, value.get("mp_cfg"), f"{path}.mp_cfg", walker)
+    _check_call(init_dist, value.get("dist_cfg"), f"{path}.dist_cfg", walker)
 
 
 def _check_randomness(value: Any, path: str, walker: Walker) -> None:
-    _check_call(set_randomness, value, path, walker.findings)
+    _check_call(set_randomness, value, path, walker)
 
 
-def _check_call(function: Callable[..., Any], value: Any, path: str, findings: Findings) -> None:
+def _check_call(function: Callable[..., Any], value: Any, path: str, walker: Walker) -> None:
+    """Check a dict whose items become the arguments of a function."""
     if isinstance(value, Mapping):
         for name, said in unknown_arguments(function, list(value)).items():
-            findings.error(path, said.replace(function.__name__, path), at=f"{path}.{name}")
+            walker.findings.error(path, said.replace(function.__name__, path), at=f"{path}.{name}")
+        if signature_of(function).anything:
+            walker.resembling(function, list(value), path)
+        walker.kinds(value, signature_of(function).kinds, path)
 
 
 def _check_scaling(value: Any, path: str, walker: Walker) -> None:
+    for key in value if isinstance(value, Mapping) else ():
+        if key not in _SCALING_KEYS:
+            walker.findings.error(path, f"has no {key!r}{did_you_mean(str(key), _SCALING_KEYS)}", at=f"{path}.{key}")
     if isinstance(value, Mapping) and value.get("enable") and "base_batch_size" not in value:
         walker.findings.error(path, "auto_scale_lr needs base_batch_size, the batch size that the rate was chosen for")
 

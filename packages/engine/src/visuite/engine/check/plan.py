@@ -60,6 +60,8 @@ def _check_schedules(cfg: Config, findings: Findings, unit: str, end: int) -> No
     lasts: dict[str, tuple[int, str]] = {}  # parameter -> (the last end of its schedulers, whose it is)
     open_ended: set[str] = set()  # parameters that something follows to the end, or for an unknown time
     for path, one in _schedulers(cfg.get("param_scheduler")):
+        if not all(isinstance(one.get(key, 0), int) for key in ("begin", "end")):
+            continue
         what = _scheduled(one)
         own_unit = "epochs" if one.get("by_epoch", True) else "iterations"
         if own_unit != unit:

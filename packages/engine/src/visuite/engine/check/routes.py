@@ -15,6 +15,7 @@ from visuite.engine.registry import (
     METRICS,
     MODELS,
     OPTIMIZERS,
+    ROOTS,
     TASK_UTILS,
     TRANSFORMS,
     VISBACKENDS,
@@ -37,6 +38,7 @@ class Route:
         completed: Whether unknown arguments are added, so that none can be called missing.
         sure: Whether the registry is certain; elsewhere other registries are asked too.
         needs_type: Whether a dict there is always a config with a `type`.
+        foreign: Whether the part around is unknown, so that nobody can tell what it reads.
     """
 
     registry: Registry
@@ -46,42 +48,53 @@ class Route:
     completed: bool = False
     sure: bool = True
     needs_type: bool = False
+    foreign: bool = False
 
     def guess(self) -> Route:
         """Return the route of a key that nobody knows, inside of what this route leads to."""
-        return Route(self.registry, completed=True, sure=False)
+        return Route(self.registry, completed=True, sure=False, foreign=self.foreign)
 
 
-_MODEL, _UTIL, _TRANSFORM = Route(MODELS), Route(TASK_UTILS), Route(TRANSFORMS)
+_MODEL, _UTIL = Route(MODELS, needs_type=True), Route(TASK_UTILS, needs_type=True)
+_TRANSFORM = Route(TRANSFORMS, needs_type=True)
 _LAYER = Route(MODELS, completed=True, taken=frozenset({"requires_grad", "fallback_on_stride", "name"}))
+
+#: Dicts whose keys are the user's own, or another library's.
+_FREE = ("*kwargs", "metainfo", "mapping", "remapping", "custom_keys", "*_mapping", "label_map")
 
 #: (registry of the part around, pattern of the key) -> route; the first that fits counts. None: not a config.
 _ROUTES: list[tuple[Registry, str, Route | None]] = [
+    *((registry, key, None) for registry in ROOTS.values() for key in _FREE),
     *((MODELS, key, None) for key in ("nms", "nms_cfg", "nms_rescale", "img_norm_cfg")),
     (MODELS, "init_cfg", Route(WEIGHT_INITIALIZERS)),
     (WEIGHT_INITIALIZERS, "override", Route(WEIGHT_INITIALIZERS, taken=frozenset({"name"}), completed=True)),
     *((MODELS, key, _LAYER) for key in ("conv_cfg", "norm_cfg", "act_cfg", "dcn", "*_norm_cfg")),
     (MODELS, "upsample_cfg", replace(_LAYER, taken=frozenset({"scale_factor"}))),
     (MODELS, "loss_cls", replace(_MODEL, taken=frozenset({"bg_cls_weight"}))),
-    *((MODELS, key, _MODEL) for key in ("backbone", "neck", "head", "loss", "loss_module", "data_preprocessor")),
+    (MODELS, "data_preprocessor", Route(MODELS, "BaseDataPreprocessor")),
+    *((MODELS, key, _MODEL) for key in ("backbone", "neck", "head", "loss", "loss_module")),
     *((MODELS, key, _MODEL) for key in ("loss_*", "*_head", "*_backbone", "*_neck", "teacher", "student")),
-    *((MODELS, key, _UTIL) for key in ("assigner", "sampler", "bbox_coder", "match_cost*", "iou_calculator")),
+    *((MODELS, key, _UTIL) for key in ("assigner", "bbox_coder", "match_cost*", "iou_calculator")),
     *((MODELS, key, _UTIL) for key in ("anchor_generator", "prior_generator", "point_generator", "*_assigner")),
+    *((MODELS, key, _MODEL) for key in ("*_roi_extractor", "roi_layer", "head_module")),
+    (MODELS, "batch_augments", Route(MODELS)),
+    (MODELS, "sampler", replace(_UTIL, supplied=frozenset({"context"}))),
     *((TASK_UTILS, key, _UTIL) for key in ("iou_calculator", "match_cost*")),
     (DATASETS, "dataset", Route(DATASETS, needs_type=True)),
     (DATASETS, "datasets", Route(DATASETS, needs_type=True)),
-    (DATASETS, "pipeline", replace(_TRANSFORM, needs_type=True)),
+    (DATASETS, "pipeline", _TRANSFORM),
     (MODELS, "dataset", Route(DATASETS, needs_type=True)),
     (TRANSFORMS, "transforms", _TRANSFORM),
     (TRANSFORMS, "policies", replace(_TRANSFORM, taken=frozenset({"magnitude_key"}), completed=True)),
     (TRANSFORMS, "pipeline", _TRANSFORM),
+    (TRANSFORMS, "pre_transform", _TRANSFORM),
     (HOOKS, "*pipeline", _TRANSFORM),
     (HOOKS, "tta_cfg", Route(MODELS, supplied=frozenset({"module"}))),
     (HOOKS, "loss", _MODEL),
     (HOOKS, "head", Route(MODELS, completed=True, sure=False)),
-    (HOOKS, "metrics", Route(METRICS)),
+    (HOOKS, "metrics", Route(METRICS, needs_type=True)),
     (HOOKS, "visualizer", Route(VISUALIZERS)),
-    (VISUALIZERS, "vis_backends", Route(VISBACKENDS, supplied=frozenset({"save_dir"}))),
+    (VISUALIZERS, "vis_backends", Route(VISBACKENDS, needs_type=True, supplied=frozenset({"save_dir"}))),
     (OPTIMIZERS, "optimizer", Route(OPTIMIZERS, supplied=frozenset({"params"}))),
 ]
 _scoped: dict[str, list[tuple[Registry, str, Route | None]]] = {}

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from visuite.engine.check.finding import Findings
+from visuite.engine.check.kinds import wrong_kind
 from visuite.engine.check.routes import Route, route_of
-from visuite.engine.check.signatures import name_of, signature_of, unknown_arguments
+from visuite.engine.check.signatures import Rest, Signature, name_of, signature_of, unknown_arguments
+from visuite.engine.check.words import is_mentioned, like
 from visuite.engine.registry import ROOTS
 from visuite.engine.registry.build import Entry
 from visuite.engine.registry.scope import import_scope
-from visuite.engine.utils.text import nearest
+from visuite.engine.utils.text import did_you_mean, nearest
 
 #: Keys of a config that are no arguments.
 _ABOUT = ("type", "_scope_")
+_LIKENESS = 0.8  # of a slip to what was meant
 
 
 class Walker:
@@ -37,15 +41,21 @@ class Walker:
             return
         if isinstance(value, (list, tuple)):
             for index, item in enumerate(value):
-                self.walk(item, f"{path}.{index}", route)
+                if isinstance(item, (dict, list, tuple)):
+                    self.walk(item, f"{path}.{index}", route)
         elif isinstance(value, dict):
             if "type" in value or route.default_type is not None:
                 self.check(value, path, route)
-            elif route.needs_type:
+            elif route.needs_type and not _holds_configs(value):
                 keys = ", ".join(map(repr, value)) or "nothing"
-                self.findings.error(path, f"a {route.registry.name} config needs the key 'type', this has {keys}")
+                said = f"a {route.registry.name} config needs the key 'type', this has {keys}"
+                self.findings.error(path, said, at=_first_key(value, path))
             else:
+                if not route.foreign:
+                    self.read(value, path)
                 self._children(value, path, route)
+        elif route.needs_type and isinstance(value, (bool, int, float, str)):
+            self.findings.error(path, f"is {value!r}, and a {route.registry.name} is a config with the key 'type'")
 
     def check(self, cfg: Mapping[str, Any], path: str, route: Route) -> None:
         """Check one config of an object, and those in its arguments."""
@@ -55,7 +65,7 @@ class Walker:
         with self._within(scope, route) as route:
             found = self._resolve(cfg.get("type", route.default_type), path, route)
             if found is None:
-                self._children(cfg, path, route.guess())
+                self._children(cfg, path, replace(route.guess(), foreign=True))
                 return
             entry, route = found
             self._arguments(entry, cfg, path, route)
@@ -126,17 +136,75 @@ class Walker:
 
     def _arguments(self, entry: Entry, cfg: Mapping[str, Any], path: str, route: Route) -> None:
         given = [key for key in cfg if key not in _ABOUT and key not in route.taken]
-        for name, said in unknown_arguments(entry.obj, given).items():
+        signature = signature_of(entry.obj)
+        rest = self._rest(signature.rest, cfg, path, route)
+        unknown = unknown_arguments(entry.obj, given, besides=route.taken, rest=rest)
+        for name, said in unknown.items():
             self.findings.error(path, said, at=f"{path}.{name}")
+        if signature.anything and rest is None:
+            self.resembling(entry.obj, given, path)
+        self.kinds({name: cfg[name] for name in given}, {**(rest.kinds if rest else {}), **signature.kinds}, path)
         if route.completed:
             return
-        signature = signature_of(entry.obj)
         there = {*given, *route.supplied, *entry.defaults}
         missing = [name for name in signature.names if name in signature.needed and name not in there]
         if missing:
-            self.findings.error(path, f"{name_of(entry.obj)} needs {', '.join(map(repr, missing))}")
+            self.findings.error(
+                path, f"{name_of(entry.obj)} needs {', '.join(map(repr, missing))}", at=_first_key(cfg, path)
+            )
+
+    def _rest(self, rest: Rest | None, cfg: Mapping[str, Any], path: str, route: Route) -> Signature | None:
+        """Return the arguments of the part that a class hands the rest of its own on to."""
+        if rest is None:
+            return None
+        kind = cfg.get(rest.by, rest.default)
+        part = replace(route, registry=rest.registry or route.registry, sure=rest.registry is not None)
+        kind = getattr(kind, "dotted_path", kind)
+        try:
+            with part.registry.switch_scope_and_registry(self.scope) as node:
+                found = self._find(kind, replace(part, registry=node)) if isinstance(kind, str) else None
+                if found is None and isinstance(kind, str):
+                    said = f"{rest.by} is {node.explain_missing(kind)}"
+                    self.findings.error(path, said.replace("is not", "not"), at=f"{path}.{rest.by}")
+        except ImportError as error:
+            self.findings.error(path, str(error), at=f"{path}.{rest.by}")
+            return None
+        return signature_of(found[0].obj).behind(0, rest.given) if found is not None else None
+
+    def resembling(self, target: Any, given: Collection[Any], path: str) -> None:
+        """Warn of arguments that are taken as any other would be, and that resemble one with a meaning."""
+        known = signature_of(target).names
+        free = {*known} - {*given}
+        for name in given:
+            if name not in known and get_close_matches(str(name), free, 1, _LIKENESS):
+                said = f"{name_of(target)} takes {name!r} as it takes anything{did_you_mean(str(name), free)}"
+                self.findings.warn(path, said, at=f"{path}.{name}")
+
+    def kinds(self, given: Mapping[str, Any], annotated: Mapping[str, Any], path: str) -> None:
+        """Hold the values of arguments against their annotations."""
+        for name, value in given.items():
+            said = wrong_kind(value, annotated[name]) if name in annotated else None
+            if said is not None:
+                self.findings.error(f"{path}.{name}", said)
+
+    def read(self, cfg: Mapping[Any, Any], path: str) -> None:
+        """Warn of the keys of a plain dict that nobody reads."""
+        for key in cfg:
+            if isinstance(key, str) and key.isidentifier() and not is_mentioned(key):
+                self.findings.warn(f"{path}.{key}", f"nobody reads {key!r}{did_you_mean(key, like(key))}")
 
     def _children(self, cfg: Mapping[Any, Any], path: str, route: Route) -> None:
         for key, value in cfg.items():
             if isinstance(value, (dict, list, tuple)):
                 self.walk(value, f"{path}.{key}", route_of(str(key), route, self.scope))
+
+
+def _holds_configs(value: Mapping[Any, Any]) -> bool:
+    """Whether a dict is no config, but has some, each under a name."""
+    return bool(value) and all(isinstance(one, Mapping) and "type" in one for one in value.values())
+
+
+def _first_key(cfg: Mapping[Any, Any], path: str) -> str:
+    """Return the path of what stands first in a config: in a list, only what is in it knows its line."""
+    key = "type" if "type" in cfg else next(iter(cfg), None)
+    return path if key is None else f"{path}.{key}"
