@@ -197,6 +197,20 @@ def test_backends_are_set_from_env_cfg():
 
 
 @pytest.mark.usefixtures("backends")
+def test_what_torch_sets_by_functions_is_set_too():
+    before = torch.backends.cuda.math_sdp_enabled()
+    try:
+        setup_environment(dict(torch_backends=dict(cuda=dict(enable_math_sdp=not before))), "none")
+        assert torch.backends.cuda.math_sdp_enabled() != before
+        assert callable(torch.backends.cuda.enable_math_sdp)
+    finally:
+        torch.backends.cuda.enable_math_sdp(before)
+    for bad in (dict(cudnn=True), dict(cuda=dict(is_built=True))):
+        with pytest.raises(BadValueError, match="nothing that could be set to True"):
+            setup_environment(dict(torch_backends=bad), "none")
+
+
+@pytest.mark.usefixtures("backends")
 def test_unknown_settings_are_named():
     with pytest.raises(ValueError, match=r"env_cfg.torch_backends.cudnn: torch has no 'benchmrk'.*'benchmark'"):
         setup_environment(dict(torch_backends=dict(cudnn=dict(benchmrk=True))), "none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -70,10 +71,16 @@ def _channels_last(value: Any) -> Any:
     return value
 
 
+#: What the functions of `torch.backends` that set something begin with.
+_SETTERS = ("enable_", "set_", "allow_", "preferred_")
+
+
 def set_backends(
     settings: Mapping[str, Any], where: Any = torch.backends, path: str = "env_cfg.torch_backends"
 ) -> None:
     """Set attributes of `torch.backends`: `dict(cudnn=dict(allow_tf32=True), cuda=dict(matmul=dict(...)))`.
+
+    What torch sets by a function is called with the value: `dict(cuda=dict(enable_flash_sdp=False))`.
 
     Raises:
         BadValueError: torch has no such setting; says the nearest.
@@ -82,8 +89,13 @@ def set_backends(
         if not hasattr(where, name):
             known = {*dir(where), *dir(type(where))}  # some of these modules have properties
             raise BadValueError(f"torch has no {name!r}{did_you_mean(name, known)}", path)
+        held = getattr(where, name)
         if isinstance(value, Mapping):
-            set_backends(value, getattr(where, name), f"{path}.{name}")
+            set_backends(value, held, f"{path}.{name}")
+        elif isinstance(held, ModuleType) or (callable(held) and not name.startswith(_SETTERS)):
+            raise BadValueError(f"{name!r} is nothing that could be set to {value!r}", path)
+        elif callable(held):
+            held(value)
         else:
             setattr(where, name, value)
 
