@@ -106,6 +106,73 @@ def test_iterations_stay_iterations(stopped):
     assert runner.iter == 20
 
 
+def test_a_stream_goes_on_at_the_sample_it_had_come_to(stopped):
+    def stream(batch_size: int) -> dict[str, Any]:
+        loader = {**run_config(stopped)["train_dataloader"], "batch_size": batch_size}
+        loader["sampler"] = dict(type="InfiniteSampler", shuffle=True)
+        plan = dict(train_cfg=dict(by_epoch=False, max_iters=15), param_scheduler=None, optim_wrapper=SGD)
+        return plan | dict(train_dataloader=loader)
+
+    Runner.from_cfg(run_config(stopped / "iters", **stream(4))).train()
+    runner, watch = go_on(stopped / "iters", 6, **stream(2))
+    assert (min(watch.rates), runner.iter) == (6, 15)  # iterations stay iterations
+    whole = Watch()
+    longer = {**stream(2), "train_cfg": dict(by_epoch=False, max_iters=21)}
+    Runner.from_cfg(run_config(stopped / "whole", **{**longer, "custom_hooks": [whole]})).train()
+    assert torch.equal(torch.cat(watch.batches), torch.cat(whole.batches[12:]))  # 6 batches of 4 are 12 of 2
+
+
+@pytest.mark.parametrize(("counts", "told"), [(1, "[3] -> [1]"), (2, "[3] -> [2]"), (3, None)])
+def test_gradients_of_another_window_are_dropped(tmp_path, capfd, counts, told):
+    def windows(length: int) -> dict[str, Any]:
+        return dict(optim_wrapper={**SGD, "accumulative_counts": length})
+
+    class Held(Hook):
+        def before_train(self, runner):
+            self.gradients = runner.optim_wrapper.pending_gradients()
+
+    Runner.from_cfg(run_config(tmp_path, **windows(3))).train()
+    held = Held()
+    go_on(tmp_path, 7, **windows(counts), custom_hooks=[held])  # in the middle of a window
+    log = "".join(capfd.readouterr())
+    assert (held.gradients is None) is (told is not None)
+    assert ("changed plan" in log) is (told is not None)
+    assert f"accumulative_counts: {told}" in log or told is None
+
+
+@pytest.mark.parametrize(
+    ("optim", "told"),
+    [
+        (dict(optimizer=dict(type="AdamW", lr=0.1)), "optimizers: ['SGD'] -> ['AdamW']"),
+        ({**SGD, "paramwise_cfg": dict(norm_decay_mult=0)}, "parameter groups: 1 -> 7"),
+    ],
+    ids=["class", "groups"],
+)
+def test_another_optimizer_begins_anew_and_says_so(stopped, capfd, optim, told):
+    class Moments(Hook):
+        def before_train(self, runner):
+            self.state = runner.optim_wrapper.optimizer.state_dict()["state"]
+
+    moments = Moments()
+    runner, _ = go_on(stopped, 7, optim_wrapper={"type": "OptimWrapper", **optim}, custom_hooks=[moments, Watch()])
+    assert runner.iter == 15
+    assert not moments.state
+    log = "".join(capfd.readouterr())
+    assert told in log
+    assert "the optimizer begins anew" in log
+    assert "keeps its moments" not in log
+
+
+def test_plans_of_older_checkpoints_go_on(stopped, capfd):
+    path = stopped / "iter_7.pth"
+    checkpoint = torch.load(path, weights_only=True)
+    for name in ("optimizers", "accumulative_counts"):
+        del checkpoint["meta"]["plan"][name]
+    torch.save(checkpoint, path)
+    go_on(stopped, 7)
+    assert "changed plan" not in "".join(capfd.readouterr())
+
+
 def test_the_learning_rate_of_the_config_counts_and_moments_stay(stopped, capfd):
     faster = dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.2, momentum=0.9))
     saved = torch.load(stopped / "iter_7.pth", weights_only=True)["optimizer"]["state"]

@@ -26,6 +26,8 @@ from visuite.engine.model.sharding import loading
 from visuite.engine.optim import OptimWrapperDict, each_scheduler
 from visuite.engine.runner.environment import generator_states, restore_generators
 from visuite.engine.runner.plan import (
+    ANEW,
+    KEPT,
     POLICY,
     Plan,
     hyper_parameters,
@@ -176,14 +178,16 @@ class Checkpointer:
         meta = checkpoint.get("meta", {})
         saved = Plan.from_checkpoint(meta.get("plan"))
         changes = [] if saved is None else self._plan_changes(saved, checkpoint)
-        if resume_optimizer and "optimizer" in checkpoint:
+        same_optimizer = saved is None or runner.plan.has_optimizer_of(saved)
+        if resume_optimizer and same_optimizer and "optimizer" in checkpoint:
             for key in ("optimizer", "gradients"):
                 read_parts(path, checkpoint, key, self._stepped_by)
             self._resume_optimizer(checkpoint, saved if changes else None)
         if saved is not None and changes:
             meta = runner.plan.translate(meta, saved)
             replay(runner.param_schedulers, checkpoint.get("param_schedulers"), meta)
-            runner.logger.warning("\n  ".join(["resuming under a changed plan:", *changes]) + f"\n{POLICY}")
+            policy = POLICY.format(KEPT if same_optimizer else ANEW)
+            runner.logger.warning("\n  ".join(["resuming under a changed plan:", *changes]) + f"\n{policy}")
         elif resume_param_scheduler and checkpoint.get("param_schedulers"):
             _restore_schedulers(runner.param_schedulers, checkpoint["param_schedulers"])
         runner.train_loop.restore(meta)

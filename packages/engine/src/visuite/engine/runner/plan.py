@@ -6,7 +6,9 @@ The policy, which is printed whenever it applies:
 - Training by iterations goes on at the same iteration; the data stream goes on at the sample it had come to.
 - The optimizer keeps its moments. Learning rates and all other hyper-parameters are this run's: schedules are replayed
   from the beginning to the position, those that follow a metric keep what they have seen.
-- Gradients of an open accumulation window are dropped when the batch size or the number of ranks changed.
+- An optimizer of another class, or with other parameter groups, begins anew.
+- Gradients of an open accumulation window are dropped when the batch size, the number of ranks or the length of windows
+  changed.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from visuite.engine.logging.plain import to_plain
-from visuite.engine.optim import OptimWrapperDict, ReduceOnPlateauParamScheduler, each_scheduler
+from visuite.engine.optim import OptimWrapper, OptimWrapperDict, ReduceOnPlateauParamScheduler, each_scheduler
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
 
 POLICY = (
-    "training goes on from the same place in the data; the optimizer keeps its moments; learning rates and other "
-    "hyper-parameters are those of this run, its schedules replayed up to here"
+    "training goes on from the same place in the data; the optimizer {}; learning rates and other hyper-parameters are "
+    "those of this run, its schedules replayed up to here"
 )
+#: What becomes of the optimizer.
+KEPT, ANEW = "keeps its moments", "begins anew, as its class or its parameter groups are others"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Plan:
         max_epochs, max_iters: The length of the run.
         hyper_parameters: Of every parameter group, before the first step.
         schedules: The classes of the schedulers.
+        optimizers: Those of the optimizers; None in plans that were saved before they were written down.
+        accumulative_counts: The length of each optimizer's windows; None likewise.
     """
 
     by_epoch: bool
@@ -50,6 +56,8 @@ class Plan:
     max_iters: int
     hyper_parameters: list[dict[str, Any]]
     schedules: list[str]
+    optimizers: list[str] | None = None
+    accumulative_counts: list[int] | None = None
 
     @classmethod
     def of(cls, runner: Runner, hyper_parameters: list[dict[str, Any]]) -> Self:
@@ -65,6 +73,8 @@ class Plan:
             max_iters=loop.max_iters,
             hyper_parameters=hyper_parameters,
             schedules=[type(one).__name__ for one in each_scheduler(runner.param_schedulers)],
+            optimizers=[type(one.optimizer).__name__ for one in _wrappers(runner.optim_wrapper)],
+            accumulative_counts=[one.accumulative_counts for one in _wrappers(runner.optim_wrapper)],
         )
 
     @classmethod
@@ -80,13 +90,22 @@ class Plan:
         """Say what this plan changes in a saved one."""
         mine, theirs = self.to_checkpoint(), saved.to_checkpoint()
         told = [f"{name}: {theirs[name]} -> {mine[name]}" for name in mine if _differ(name, mine, theirs)]
-        for index, (now, then) in enumerate(zip(self.hyper_parameters, saved.hyper_parameters, strict=False)):
+        mine_groups, their_groups = self.hyper_parameters, saved.hyper_parameters
+        if len(mine_groups) != len(their_groups):
+            return [*told, f"parameter groups: {len(their_groups)} -> {len(mine_groups)}"]
+        for index, (now, then) in enumerate(zip(mine_groups, their_groups, strict=True)):
             told += [f"{k} of group {index}: {then[k]} -> {now[k]}" for k in now if k in then and now[k] != then[k]]
         return told
 
     def has_batches_of(self, other: Plan) -> bool:
-        """Tell whether an iteration sees as many samples on as many ranks as in another plan."""
-        return (self.batch_size, self.world_size) == (other.batch_size, other.world_size)
+        """Tell whether an iteration sees as many samples on as many ranks as in another plan, and as many make a step."""
+        same_windows = other.accumulative_counts in (None, self.accumulative_counts)
+        return same_windows and (self.batch_size, self.world_size) == (other.batch_size, other.world_size)
+
+    def has_optimizer_of(self, other: Plan) -> bool:
+        """Tell whether the optimizer can go on with the moments of another plan's."""
+        same_class = other.optimizers in (None, self.optimizers)
+        return same_class and len(self.hyper_parameters) == len(other.hyper_parameters)
 
     def translate(self, position: Mapping[str, int], saved: Plan) -> dict[str, int]:
         """Return where in this plan a position of a saved one lies."""
@@ -103,20 +122,22 @@ class Plan:
 
 
 def _differ(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
-    return name != "hyper_parameters" and mine[name] != theirs[name]
+    return name != "hyper_parameters" and theirs[name] is not None and mine[name] != theirs[name]
+
+
+def _wrappers(optim_wrapper: Any) -> list[OptimWrapper]:
+    return list(optim_wrapper.values()) if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
 
 
 def hyper_parameters(optim_wrapper: Any) -> list[dict[str, Any]]:
     """Return the values of every parameter group, without the parameters."""
-    wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
-    groups = [group for wrapper in wrappers for group in wrapper.param_groups]
+    groups = [group for wrapper in _wrappers(optim_wrapper) for group in wrapper.param_groups]
     return [{key: value for key, value in group.items() if key != "params"} for group in groups]
 
 
 def restore_hyper_parameters(optim_wrapper: Any, values: list[dict[str, Any]]) -> None:
     """Put values that `hyper_parameters` returned back into the groups."""
-    wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
-    groups = [group for wrapper in wrappers for group in wrapper.param_groups]
+    groups = [group for wrapper in _wrappers(optim_wrapper) for group in wrapper.param_groups]
     for group, value in zip(groups, values, strict=True):
         group.update(value)
 
