@@ -34,6 +34,12 @@ def test_log_ticks():
     assert log_ticks(0.1, 10) == pytest.approx([0.1, 0.2, 0.5, 1, 2, 5, 10])
     assert log_ticks(0.05, 2e3) == pytest.approx([0.1, 1, 10, 100, 1000])
     assert len(log_ticks(1e-12, 1e12)) <= 7
+    assert log_ticks(1.3, 2.3) == pytest.approx([1.4, 1.6, 1.8, 2.0, 2.2])  # within a decade, there are no others
+
+
+def test_between_whole_numbers_stands_nothing():
+    assert Axis(1, 4, 0, 100, whole=True).ticks() == [1, 2, 3, 4]
+    assert Axis(1, 4, 0, 100).ticks() == [1, 1.5, 2, 2.5, 3, 3.5, 4]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ class Axis:
         low, high: The values at the ends.
         start, end: Their pixels.
         log: Whether steps of equal length multiply.
+        whole: Whether it counts something, so that there is nothing between 1 and 2.
     """
 
     low: float
@@ -49,6 +50,7 @@ class Axis:
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def place(self, values: Sequence[float] | np.ndarray) -> np.ndarray:
         """Return the pixels of values; what has no place (not finite, or not above 0 on a log axis) becomes NaN."""
@@ -62,7 +64,8 @@ class Axis:
 
     def ticks(self) -> list[float]:
         """Return the values to write at the axis, about five."""
-        return log_ticks(self.low, self.high) if self.log else nice_ticks(self.low, self.high)
+        ticks = log_ticks(self.low, self.high) if self.log else nice_ticks(self.low, self.high)
+        return [tick for tick in ticks if not self.whole or tick.is_integer()]
 
 
 def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -75,13 +78,14 @@ def nice_ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return powers of ten within [low, high], with their 2- and 5-fold where there are few."""
+    """Return powers of ten within [low, high], with their 2- and 5-fold where there are few, or else round values."""
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     decades = math.log10(high / low)
     factors = (1, 2, 5) if decades <= 2 else (1,)
     every = max(math.ceil(decades / 6), 1)
     ticks = [factor * 10.0**exponent for exponent in exponents if exponent % every == 0 for factor in factors]
-    return [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+    inside = [tick for tick in ticks if low * (1 - 1e-9) <= tick <= high * (1 + 1e-9)]
+    return inside if len(inside) > 2 else nice_ticks(low, high)
 
 
 def tick_text(value: float) -> str:
@@ -115,7 +119,7 @@ def line_chart(
     low, high = _range([line.raw or line.curve for line in lines], "values", log=log)
     upright = Axis(low, high, height - _BOTTOM, _TOP, log)
     left = _GAP + max(_width(tick_text(tick)) for tick in upright.ticks() or [0.0]) + _GAP
-    along = Axis(*_range([line.curve for line in lines], "steps"), left, width - _RIGHT)
+    along = Axis(*_range([line.curve for line in lines], "steps"), left, width - _RIGHT, whole=True)
     _draw_frame(canvas, along, upright, title, x_label)
     for number, line in enumerate(lines):
         color = COLORS[number % len(COLORS)]
