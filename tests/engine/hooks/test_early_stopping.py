@@ -121,3 +121,12 @@ def test_a_missing_metric_ends_a_strict_run(tmp_path):
     hook = dict(type="EarlyStoppingHook", monitor="toy/acuracy", rule="greater", strict=True)
     with pytest.raises(KeyError, match="did you mean 'toy/accuracy'"):
         Runner.from_cfg(config(tmp_path, custom_hooks=[hook])).train()
+
+
+def test_a_run_without_validation_is_told(tmp_path, capfd):
+    hook = dict(type="EarlyStoppingHook", monitor="toy/accuracy")
+    nothing = dict.fromkeys(("val_cfg", "val_dataloader", "val_evaluator"))
+    runner = Runner.from_cfg(config(tmp_path, custom_hooks=[hook], **nothing))
+    runner.train()
+    assert runner.iter == 15
+    assert "early stopping watches 'toy/accuracy', and this run has no validation" in capfd.readouterr().out

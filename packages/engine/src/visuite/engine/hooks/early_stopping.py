@@ -57,6 +57,11 @@ class EarlyStoppingHook(Hook):
         self.patience = patience
         self.stopping_threshold = stopping_threshold
 
+    def before_train(self, runner: Runner) -> None:
+        """Tell of a run in which there is nothing to watch."""
+        if runner.val_loop is None:
+            runner.logger.warning(f"early stopping watches {self.monitor!r}, and this run has no validation")
+
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Compare this validation with the best before."""
         if runner.spec.train_cfg is None:
