@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -125,6 +126,35 @@ def test_smoothing_of_chosen_scalars(runner: Any) -> None:
     tag, line = processor.get_log_after_iter(runner, 29, "train")
     assert (tag["loss"], tag["loss_all"], tag["loss_low"], tag["loss_now"], tag["acc"]) == (94.5, 49.5, 70, 99, 49.5)
     assert line.endswith("loss_all: 49.5000  loss_low: 70.0000  loss_now: 99.0000")
+
+
+WINDOWS = {3: 3, 1: 1, "epoch": 30, "global": 100, None: 10}
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(("method", "of"), [("mean", np.mean), ("max", np.max), ("min", np.min), ("current", None)])
+@pytest.mark.parametrize("source", ["wave", "train/wave", "bare"])
+def test_every_statistic_over_every_window(runner: Any, window: Any, method: str, of: Any, source: str) -> None:
+    wave = np.random.default_rng(0).normal(size=100)
+    for value in wave:
+        runner.message_hub.update_scalars({"train/wave": value, "bare": value})
+    rule = {"data_src": source, "log_name": "seen", "method_name": method}
+    processor = LogProcessor(custom_cfg=[{**rule, **({} if window is None else {"window_size": window})}])
+    tag, line = processor.get_log_after_iter(runner, 29, "train")
+    expected = wave[-1] if of is None else of(wave[-WINDOWS[window] :])
+    assert tag["seen"] == pytest.approx(expected)
+    assert f"seen: {expected:.4f}" in line
+    assert "bare" not in tag
+
+
+def test_a_scalar_that_nobody_logs_is_told_once(runner: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    known = [{"data_src": name} for name in ("acc", "train/lr", "val/tiny", "accuracy/top1")]
+    processor = LogProcessor(custom_cfg=[*known, {"data_src": "accuracy/top", "method_name": "max"}])
+    for _ in range(2):
+        processor.get_log_after_epoch(runner, 50, "val")
+    said = capsys.readouterr().out
+    assert said.count("asks for") == 1
+    assert "'accuracy/top', which nobody logs; did you mean 'accuracy/top1'" in said
 
 
 def test_what_is_smoothed_is_chosen_by_name(runner: Any) -> None:

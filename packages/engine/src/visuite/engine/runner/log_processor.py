@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 import torch
 
-from visuite.engine.logging import HistoryBuffer
+from visuite.engine.logging import HistoryBuffer, print_log
 from visuite.engine.registry import LOG_PROCESSORS
+from visuite.engine.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from visuite.engine.runner.runner import Runner
 
 #: What stands in front of the losses, in this order.
 TIMES = ("time", "data_time")
+MODES = ("train/", "val/", "test/")
 LEARNING_RATE = re.compile(r"(^|[./_])(base_)?lr$")
 
 
@@ -78,7 +80,7 @@ class LogProcessor:
         by_epoch: Count by epochs, as training by epochs does, or else by iterations.
         custom_cfg: `[dict(data_src='loss', log_name='loss_all', method_name='mean', window_size='global'), ...]`.
             Without `log_name` the entry replaces what is shown for the scalar. `window_size` is a number, 'epoch' or
-            'global'.
+            'global'. `data_src` is any scalar of the message hub, one without a mode in front ('margin') too.
         num_digits: Digits behind the point.
         log_with_hierarchy: Name scalars with their stage (`train/loss`).
         mean_pattern: Scalars whose names match are shown as means, others as they are now.
@@ -107,6 +109,7 @@ class LogProcessor:
         self.log_with_hierarchy = log_with_hierarchy
         self.mean_pattern = re.compile(mean_pattern)
         self._rules = [Rule.from_cfg(cfg) for cfg in self.custom_cfg]
+        self._told: set[str] = set()
         self._check_rules()
 
     def _check_rules(self) -> None:
@@ -164,6 +167,7 @@ class LogProcessor:
         """
         if mode not in ("val", "test"):
             raise ValueError(f"an evaluation is 'val' or 'test', not {mode!r}")
+        self._tell_absent(runner)
         numbers = self._statistics(runner, mode, done=batch_idx, whole_epoch=True)
         metrics = {name: value for name, value in numbers.items() if name not in TIMES}
         times = {name: numbers[name] for name in TIMES if name in numbers}
@@ -185,11 +189,24 @@ class LogProcessor:
         for name, buffer in buffers.items():
             smooth = name in TIMES if whole_epoch else self.mean_pattern.match(name)
             values[name] = Rule(name, method_name="mean" if smooth else "current").value(buffer, **windows)
+        if mode == "train":  # what belongs to no mode is told while training, where somebody asks for it
+            of_none = runner.message_hub.log_scalars
+            asked = {rule.data_src for rule in self._rules if not rule.data_src.startswith(MODES)}
+            buffers = {**{name: of_none[name] for name in asked & of_none.keys()}, **buffers}
         for rule in self._rules:
             source = rule.data_src.removeprefix(f"{mode}/")
             if source in buffers:
                 values[rule.log_name or source] = rule.value(buffers[source], **windows)
         return values
+
+    def _tell_absent(self, runner: Runner) -> None:
+        """Say once which scalars `custom_cfg` asks for that nobody has logged by the end of an evaluation."""
+        known = {key.removeprefix(mode) for key in runner.message_hub.log_scalars for mode in ("", *MODES)}
+        absent = {rule.data_src for rule in self._rules} - known - self._told
+        self._told |= absent
+        for name in sorted(absent):
+            message = f"LogProcessor: custom_cfg asks for {name!r}, which nobody logs{did_you_mean(name, known)}"
+            print_log(message, "current", level="WARNING")
 
     def _named(self, values: Mapping[str, Any], mode: str) -> dict[str, Any]:
         return {f"{mode}/{name}": value for name, value in values.items()} if self.log_with_hierarchy else dict(values)
