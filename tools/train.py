@@ -90,7 +90,8 @@ def main() -> None:
         apply(args, cfg)
         stop_on_errors(cfg)
         if args.dev_run is not None:
-            dev_run(cfg, args.dev_run)
+            dev_run(cfg, args.dev_run, runner_class(cfg))
+            leave_process_group()
             return
         if args.overfit is not None:
             cfg = overfitting(cfg, args.overfit)

@@ -317,6 +317,18 @@ def test_images_that_were_not_tested_are_told(tmp_path, capsys):
     assert "5 of 10 annotated images were not tested" in capsys.readouterr().out
 
 
+def test_of_a_chosen_part_of_the_data_only_the_chosen_count(tmp_path, capsys):
+    """As with `indices` in a config: no other image's objects are missed, from one validation to the next."""
+    samples = random_images(0)
+    metric = CocoMetric(ann_file=str(write_truth(tmp_path / "ann.json", samples)))
+    metric.dataset_meta, metric.part_of_data = {"classes": CLASSES}, True
+    for part in (samples[:5], samples[3:], samples[:5]):
+        metric.process(None, part)
+        alone = str(write_truth(tmp_path / "part.json", part))
+        assert metric.evaluate(len(part)) == measure(part, ann_file=alone)
+    assert "not tested" not in capsys.readouterr().out
+
+
 def test_what_is_kept_of_an_image_is_small():
     """A thousand detections take a few flat arrays, not a thousand objects."""
     import pickle

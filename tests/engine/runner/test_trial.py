@@ -11,6 +11,7 @@ from visuite.engine.config import Config
 from visuite.engine.dataset import BaseDataset
 from visuite.engine.registry import DATASETS
 from visuite.engine.runner import Runner, dev_run, overfitting
+from visuite.engine.runner.trial import OVERFIT_ITERS
 
 
 @DATASETS.register_module(force=True)
@@ -66,13 +67,58 @@ def test_overfitting_learns_the_same_samples_by_heart(tmp_path):
     few = overfitting(cfg, 6)
     runner = Runner.from_cfg(few)
     runner.train()
-    assert len(runner.train_dataloader.dataset) == len(runner.val_dataloader.dataset) == 6
-    assert runner.val_dataloader.dataset.test_mode
-    assert not runner.train_dataloader.dataset.test_mode
-    one, other = (runner.train_dataloader.dataset.get_data_info(0), runner.val_dataloader.dataset.get_data_info(0))
-    assert one["point"] == other["point"]
-    assert runner.val()["toy/accuracy"] == 1.0
+    learnt, seen = runner.train_dataloader.dataset, runner.val_dataloader.dataset
+    assert len(learnt) == len(seen) == 6
+    assert seen.test_mode
+    assert not learnt.test_mode
+    assert learnt.get_data_info(0)["point"] == seen.get_data_info(0)["point"]
+    assert OVERFIT_ITERS <= runner.iter < OVERFIT_ITERS + 120
+    metrics = runner.val()
+    assert metrics["toy/accuracy"] == 1.0
+    assert metrics["toy/count"] == 6
+    assert runner.val_evaluator.metrics[0].part_of_data
     assert Path(runner.work_dir).name == "overfit"
+
+
+def records(**kwargs: object) -> dict:
+    return dict(type="ToyRecords", **kwargs)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda one: dict(type="RepeatDataset", times=4, dataset=one),
+        lambda one: dict(type="ConcatDataset", datasets=[one, records(size=3)]),
+        lambda one: dict(type="ClassBalancedDataset", dataset=dict(type="RepeatDataset", dataset=one)),
+        lambda one: dict(
+            type="RepeatDataset", times=3, dataset=dict(type="MultiImageMixDataset", pipeline=[], dataset=one)
+        ),
+    ],
+)
+def test_overfitting_reaches_into_wrappers(tmp_path, wrapped):
+    cfg = Config(config(tmp_path, train_cfg=dict(by_epoch=False, max_iters=5, val_interval=5), param_scheduler=None))
+    cfg.train_dataloader.dataset = wrapped(records(size=30))
+    cfg.val_dataloader.dataset = dict(type="RepeatDataset", times=1, dataset=records(size=17, test_mode=True))
+    few = overfitting(cfg, 3)
+    assert cfg.train_dataloader.dataset == wrapped(records(size=30))  # the config itself is left alone
+    runner = Runner.from_cfg(few)
+    runner.train()
+    assert runner.iter == 5  # a length in iterations is the user's own
+    assert len(runner.train_dataloader.dataset) == len(runner.val_dataloader.dataset) == 3
+    assert runner.val_dataloader.dataset.get_data_info(2)["label"] == 0
+    assert runner.val_dataloader.dataset.size == 30
+
+
+def test_a_development_run_is_of_the_configs_own_kind(tmp_path):
+    class Mine(Runner):
+        made = 0
+
+        def train(self):
+            Mine.made += 1
+            return super().train()
+
+    dev_run(Config(config(tmp_path)), 1, Mine)
+    assert Mine.made == 1
 
 
 def test_metrics_read_the_annotations_of_the_training_data(tmp_path):

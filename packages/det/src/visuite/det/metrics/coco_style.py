@@ -101,8 +101,11 @@ class CocoStyleMetric(BaseMetric):
         if self.ann_file is None:
             truth = truth_of_samples(results, classes)
         else:
-            with collector_paused():
-                truth = self._truth = self._truth or read_truth(self.ann_file, classes, self.backend_args)
+            images = {one.image for one in results} if self.part_of_data else None
+            if self._truth is None or images not in (None, self._truth.places.keys()):
+                with collector_paused():
+                    self._truth = read_truth(self.ann_file, classes, self.backend_args, images)
+            truth = self._truth
         check_images(results, truth)
         if self.outfile_prefix is not None:
             write_results(results, truth, self.outfile_prefix)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,18 +62,26 @@ class Truth(NamedTuple):
     names: list[str]
 
 
-def read_truth(ann_file: str, classes: Sequence[str], backend_args: Mapping[str, Any] | None = None) -> Truth:
+def read_truth(
+    ann_file: str,
+    classes: Sequence[str],
+    backend_args: Mapping[str, Any] | None = None,
+    images: Collection[Any] | None = None,
+) -> Truth:
     """Read the objects of some classes from a COCO file.
 
     Args:
         ann_file: The file.
         classes: Their places are the labels; all categories, by their ids, where there are none.
         backend_args: How it is read, as in `visuite.engine.fileio`.
+        images: The ids of those that count; all of the file when None.
 
     Raises:
         ValueError: the file has none of the classes.
     """
     file = read_coco(ann_file, backend_args)
+    if images is not None:
+        file = replace(file, images={one: entry for one, entry in file.images.items() if one in images})
     names = list(classes) or [str(one["name"]) for one in file.categories]
     labels, _ = match_categories(file, names, chosen=True, strict=False)
     if absent := [name for label, name in enumerate(names) if label not in set(labels.values())]:

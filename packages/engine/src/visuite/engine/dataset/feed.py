@@ -100,6 +100,16 @@ def all_batches(loader: Any) -> Iterator[Any]:
         loader.__dict__["dataset"] = dataset
 
 
+def is_part(loader: Any) -> bool:
+    """Tell whether a loader gives a chosen part of its data: so many batches, or records picked by `indices`."""
+    if getattr(getattr(loader, "batch_sampler", None), "limit", None) is not None:
+        return True
+    dataset = loader.dataset
+    while hasattr(dataset, "dataset"):
+        dataset = dataset.dataset
+    return any(getattr(one, "_indices", None) is not None for one in getattr(dataset, "datasets", [dataset]))
+
+
 def keys_of_batch(loader: Any, epoch: int, batch: int) -> list[SampleKey] | None:
     """Return which samples a training loop has met in a batch; None for a loader that was not built here.
 

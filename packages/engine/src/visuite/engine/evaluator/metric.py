@@ -32,6 +32,9 @@ class BaseMetric(ABC):
     """
 
     default_prefix: str | None = None
+    #: Whether the data are a chosen part of a set (`indices`, `num_batch_per_epoch`): of annotations that a metric
+    #: reads itself, those of other samples then do not count.
+    part_of_data = False
 
     def __init__(self, collect_device: str = "cpu", prefix: str | None = None, collect_dir: str | None = None) -> None:
         if collect_device not in ("cpu", "gpu"):

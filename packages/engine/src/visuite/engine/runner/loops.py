@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from visuite.engine.dataset.feed import all_batches, endless_batches, epoch_batches
+from visuite.engine.dataset.feed import all_batches, endless_batches, epoch_batches, is_part
 from visuite.engine.dataset.seeding import kept_generators
 from visuite.engine.evaluator import Evaluator
 from visuite.engine.logging import print_log
@@ -323,6 +323,8 @@ class EvaluationLoop(BaseLoop):
     ) -> None:
         super().__init__(runner, dataloader)
         self.evaluator = build_evaluator(evaluator)
+        for metric in self.evaluator.metrics if is_part(self.dataloader) else ():
+            metric.part_of_data = True
         self.fp16 = fp16
         meta = getattr(self.dataloader.dataset, "metainfo", None)
         if meta is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from visuite.engine.registry import BadValueError
 from visuite.engine.runner.runner import Runner
 
 STAGES = ("train", "val", "save", "load", "test")
+#: How long overfitting lasts at least, where its length is in epochs: those of a few samples are short.
+OVERFIT_ITERS = 500
 
 
 class StageTimer(Hook):
@@ -68,7 +71,7 @@ class StageTimer(Hook):
         return "\n".join(lines)
 
 
-def dev_run(cfg: Config, iterations: int) -> StageTimer:
+def dev_run(cfg: Config, iterations: int, runner_type: type[Runner] = Runner) -> StageTimer:
     """Run a few iterations of training, validation and testing, and write and read a checkpoint, on the real config.
 
     Everything goes to `dev_run` in the config's `work_dir`.
@@ -76,6 +79,7 @@ def dev_run(cfg: Config, iterations: int) -> StageTimer:
     Args:
         cfg: The config.
         iterations: How many of each.
+        runner_type: The class of the run.
 
     Raises:
         ValueError: fewer than one.
@@ -83,7 +87,7 @@ def dev_run(cfg: Config, iterations: int) -> StageTimer:
     if iterations < 1:
         raise BadValueError(f"a trial takes at least one iteration, not {iterations}")
     timer = StageTimer()
-    runner = Runner.from_cfg(shortened(cfg, iterations))
+    runner = runner_type.from_cfg(shortened(cfg, iterations))
     runner.register_hook(timer)
     runner.train()
     for stage, act in (("save", runner.checkpointer.save), ("load", runner.checkpointer.load)):
@@ -117,31 +121,65 @@ def shortened(cfg: Config, iterations: int) -> Config:
 def overfitting(cfg: Config, samples: int) -> Config:
     """Return a config that trains and evaluates on the same few samples of the training data.
 
-    A model that cannot learn these by heart has a fault: in the loss, the labels or the learning rate.
+    A model that cannot learn these by heart has a fault: in the loss, the labels or the learning rate. The plan stays
+    (epochs, schedules, augmentation); where training goes by epochs, each sees the samples so often that there are at
+    least `OVERFIT_ITERS` iterations in all. Of several training data sets it is the first that is learnt.
 
     Args:
         cfg: The config; its training data set must take `indices`, as all derived from `BaseDataset` do.
         samples: How many; the first ones.
 
     Raises:
-        ValueError: fewer than one, or a config without validation.
+        ValueError: fewer than one, or a config without training or validation.
     """
     if samples < 1:
         raise BadValueError(f"overfitting takes at least one sample, not {samples}")
-    if cfg.get("val_dataloader") is None:
-        raise BadValueError("overfitting is seen in the validation, and this config has none", "val_dataloader")
+    for mode, seen in (("train", "needs a training"), ("val", "is seen in the validation")):
+        if cfg.get(f"{mode}_dataloader") is None:
+            raise BadValueError(f"overfitting {seen}, and this config has none", f"{mode}_dataloader")
     few = copy.deepcopy(cfg)
-    train, val = few.train_dataloader.dataset, few.val_dataloader.dataset
-    train["indices"] = samples
-    few.train_dataloader["batch_size"] = min(few.train_dataloader.get("batch_size", 1), samples)
-    same = copy.deepcopy(train)
+    loader = few.train_dataloader
+    train, source = _chosen(loader.dataset, samples)
+    batch_size = loader["batch_size"] = min(loader.get("batch_size", 1), samples)
+    epochs = (few.get("train_cfg") or {}).get("max_epochs")
+    if epochs is not None:  # round after round, so that no batch holds a sample twice
+        loader.pop("shuffle", None)
+        loader["sampler"] = dict(type="InfiniteSampler", shuffle=True)
+        loader["num_batch_per_epoch"] = max(math.ceil(OVERFIT_ITERS / epochs), math.ceil(samples / batch_size))
+    loader["dataset"] = train
+    val, same = innermost(few.val_dataloader.dataset), copy.deepcopy(source)
     for key in ("pipeline", "test_mode"):  # the training samples, seen as validation sees them
         if key in val:
             same[key] = val[key]
     few.val_dataloader["dataset"] = same
     _point_evaluators(few, val.get("ann_file"), same.get("ann_file"))
     few.work_dir = str(Path(cfg.work_dir, "overfit"))
+    few.resume = False
     return few
+
+
+def _chosen(dataset: Any, samples: int) -> tuple[Any, Any]:
+    """Have a data set keep its first samples; also return the one inside, which reads them.
+
+    Wrappers that mix samples stay, those that only repeat or join do not.
+    """
+    if "datasets" in dataset:
+        return _chosen(dataset["datasets"][0], samples)
+    if "dataset" not in dataset:
+        dataset["indices"] = samples
+        return dataset, dataset
+    inside, source = _chosen(dataset["dataset"], samples)
+    if "pipeline" not in dataset:
+        return inside, source
+    dataset["dataset"] = inside
+    return dataset, source
+
+
+def innermost(dataset: Any) -> Any:
+    """Return the config of the data set inside all wrappers; of several side by side, that of the first."""
+    while "dataset" in dataset or "datasets" in dataset:
+        dataset = dataset["dataset"] if "dataset" in dataset else dataset["datasets"][0]
+    return dataset
 
 
 def _point_evaluators(cfg: Config, old: str | None, new: str | None) -> None:
