@@ -154,6 +154,12 @@ def test_groups_are_shared_and_named():
     assert [group["lr_scale"] for group in groups] == [0.5, 0.5, 1.0]
 
 
+def test_the_decay_that_a_config_inherits_may_stay_where_it_changes_nothing():
+    model, kind = nested(["backbone.layers.0.w"]), "LearningRateDecayOptimizerConstructor"
+    plain = dict(decay_rate=0.9, num_layers=12)
+    assert rates(model, kind, **plain, norm_decay_mult=0, bias_decay_mult=0.0) == rates(model, kind, **plain)
+
+
 def test_models_that_tell_need_no_number_of_layers():
     found = rates(told(), "LearningRateDecayOptimizerConstructor", decay_rate=0.5)
     assert found["backbone.stem.weight"] == (0.125, 0.5)
@@ -167,6 +173,7 @@ def test_models_that_tell_need_no_number_of_layers():
         (dict(decay_rate=0.9), KeyError, "num_layers"),
         (dict(decay_rate=0.9, num_layers=12, decay_type="layerwise"), ValueError, "'layer_wise'"),
         (dict(decay_rate=0.9, num_layer=12), ValueError, "'num_layers'"),
+        (dict(decay_rate=0.9, num_layers=12, norm_decay_mult=1.0), ValueError, "norm_decay_mult is 0 with"),
     ],
 )
 def test_bad_settings_are_told(paramwise, error, words):

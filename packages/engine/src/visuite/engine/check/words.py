@@ -17,7 +17,8 @@ from typing import Any
 
 from visuite.engine.registry import ROOTS, Registry
 
-_QUOTED = re.compile(r"""["'](\w+)["']""")
+#: Keys in quotes, and arguments, which many a dict becomes.
+_KEY = re.compile(r"""["'](\w+)["']|\b([a-z]\w*)[:=]""")
 _LIKENESS = 0.8  # of a slip to what was meant
 #: Our own namespace, whose packages import some of their modules late.
 _OWN = "visuite"
@@ -33,8 +34,13 @@ def is_mentioned(word: str) -> bool:
 
 
 def like(word: str) -> list[str]:
-    """Return the key that sources mention, in quotes, and that a word is a slip of; nothing where there is none."""
-    return get_close_matches(word, set(_QUOTED.findall(_text_of(_files(len(sys.modules))))), n=1, cutoff=_LIKENESS)
+    """Return the key or argument in the sources that a word is a slip of; nothing where there is none."""
+    return get_close_matches(word, _keys(_files(len(sys.modules))), n=1, cutoff=_LIKENESS)
+
+
+@functools.lru_cache(maxsize=2)
+def _keys(files: tuple[Path, ...]) -> frozenset[str]:
+    return frozenset(quoted or argument for quoted, argument in _KEY.findall(_text_of(files)))
 
 
 def _is_letter(text: str) -> bool:

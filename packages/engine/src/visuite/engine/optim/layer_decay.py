@@ -143,12 +143,13 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
         optim_wrapper_cfg: As for `DefaultOptimWrapperConstructor`.
         paramwise_cfg: `decay_rate` (or `layer_decay_rate`), the factor from one depth to the next below; `decay_type`,
             'layer_wise' (default) or 'stage_wise'; `num_layers`, the number of layers or stages without stem and head,
-            which models that have `get_layer_depth` need not be given.
+            which models that have `get_layer_depth` need not be given; `norm_decay_mult` and `bias_decay_mult`, which
+            configs inherit, are 0 here.
 
     Raises:
         KeyError: `decay_rate`, or `num_layers` where it is needed, is missing.
-        ValueError: `decay_type` is unknown or not for this model, `num_layers` is not what the model tells, or
-            nothing tells its depths.
+        ValueError: `decay_type` is unknown or not for this model, a decay of norms or biases is not 0, `num_layers` is
+            not what the model tells, or nothing tells its depths.
     """
 
     options: ClassVar[tuple[str, ...]] = (
@@ -156,6 +157,8 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
         "layer_decay_rate",
         "decay_type",
         "num_layers",
+        "norm_decay_mult",
+        "bias_decay_mult",
         "bypass_duplicate",
     )
 
@@ -179,6 +182,9 @@ class LearningRateDecayOptimizerConstructor(DefaultOptimWrapperConstructor):
         super()._check_paramwise()
         if self.paramwise_cfg.get("decay_type", "layer_wise") not in ("layer_wise", "stage_wise"):
             raise ValueError(f"decay_type is 'layer_wise' or 'stage_wise', not {self.paramwise_cfg['decay_type']!r}")
+        for key in ("norm_decay_mult", "bias_decay_mult"):
+            if self.paramwise_cfg.get(key, 0) != 0:
+                raise ValueError(f"{key} is 0 with {type(self).__name__}, not {self.paramwise_cfg[key]!r}")
         self._rate()
 
     def _rate(self) -> float:
