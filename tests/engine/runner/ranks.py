@@ -146,6 +146,32 @@ def train_with_ddp(folder: str) -> None:
     )
 
 
+@MODELS.register_module()
+class TwoHeads(PlainNet):
+    """Rank 0 uses one head, rank 1 the other, in turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList([nn.Linear(4, 2), nn.Linear(4, 2)])
+        self.used = get_rank()
+
+    def forward(self, inputs: Tensor, labels: Tensor | None = None, mode: str = "tensor") -> Any:
+        if mode != "loss":
+            return super().forward(inputs, labels, mode)
+        self.used = 1 - self.used
+        return {"loss": nn.functional.cross_entropy(self.net(inputs) + self.heads[self.used](inputs), labels)}
+
+
+def train_with_unused_parameters(folder: str, find: bool) -> None:
+    runner, _ = losses_of(plain_config(f"{folder}/unused", model=dict(type="TwoHeads"), find_unused_parameters=find))
+    count = CountReductions()
+    windows = dict(batch_size=1, accumulate=4)
+    graph, _ = losses_of(plain_config(f"{folder}/graph", static_graph=True, **windows), count)
+    plain, _ = losses_of(plain_config(f"{folder}/plain", **windows))
+    found = dict(plain=plain_weights(plain), graph=plain_weights(graph))
+    keep(folder, weights=plain_weights(runner), reductions=count.count, **found)
+
+
 def validate_any_length(folder: str, lengths: list[int]) -> None:
     found = {}
     for length in lengths:

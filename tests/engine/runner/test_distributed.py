@@ -32,6 +32,18 @@ def test_two_ranks_train_as_one_with_the_doubled_batch(tmp_path):
     assert one["norm"] == "AnyDimBatchNorm"  # torch has no SyncBN on CPUs
 
 
+@pytest.mark.slow
+def test_ranks_that_use_other_parameters_train(tmp_path):
+    run_ranks(ranks.train_with_unused_parameters, str(tmp_path), True)
+    one, other = kept(tmp_path)
+    assert_same_bits(one["weights"], other["weights"])
+    # A static graph, too, is reduced once in a window, and in the first pass, from which torch learns it.
+    assert one["reductions"] == 9
+    torch.testing.assert_close(one["graph"], one["plain"])
+    with pytest.raises(Exception, match="find_unused_parameters=True"):
+        run_ranks(ranks.train_with_unused_parameters, str(tmp_path), False)
+
+
 def test_metrics_count_each_sample_once(tmp_path):
     lengths = [1, 2, 3, 8, 13]
     run_ranks(ranks.validate_any_length, str(tmp_path), lengths)

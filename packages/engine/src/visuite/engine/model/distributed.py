@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -31,11 +32,21 @@ class MMDistributedDataParallel(DistributedDataParallel):
             kwargs["forward_sync_buffers"] = kwargs.pop("broadcast_buffers")
         super().__init__(module, **kwargs)
         self.detect_anomalous_params = detect_anomalous_params
+        self._stepped = False
+
+    def no_sync(self) -> AbstractContextManager[None]:
+        """Return a context without an exchange of gradients; torch learns a static graph from a first one with it.
+
+        What is exchanged too early is equal on all ranks afterwards, so that its mean at the end of a window is itself.
+        """
+        return nullcontext() if self.static_graph and not self._stepped else super().no_sync()
 
     def train_step(self, data: Any, optim_wrapper: OptimStep) -> dict[str, Tensor]:
         """Take a training step; gradients are averaged over the ranks."""
         detect = (lambda loss: detect_anomalous_params(loss, self)) if self.detect_anomalous_params else None
-        return train_step_through(self, self.module, data, optim_wrapper, before_update=detect)
+        logged = train_step_through(self, self.module, data, optim_wrapper, before_update=detect)
+        self._stepped = True
+        return logged
 
     def val_step(self, data: Any) -> list[Any]:
         """Predict with the model inside; no communication."""

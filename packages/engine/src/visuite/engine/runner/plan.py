@@ -98,7 +98,7 @@ class Plan:
         return told
 
     def has_batches_of(self, other: Plan) -> bool:
-        """Tell whether an iteration sees as many samples on as many ranks as in another plan, and as many make a step."""
+        """Tell whether iterations and windows have as many samples, on as many ranks, as in another plan."""
         same_windows = other.accumulative_counts in (None, self.accumulative_counts)
         return same_windows and (self.batch_size, self.world_size) == (other.batch_size, other.world_size)
 
