@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -34,7 +34,7 @@ class MMDistributedDataParallel(DistributedDataParallel):
         self.detect_anomalous_params = detect_anomalous_params
         self._stepped = False
 
-    def no_sync(self) -> AbstractContextManager[None]:
+    def no_sync(self) -> Any:
         """Return a context without an exchange of gradients; torch learns a static graph from a first one with it.
 
         What is exchanged too early is equal on all ranks afterwards, so that its mean at the end of a window is itself.
