@@ -178,13 +178,16 @@ def test_the_module_itself_is_at_hand(tmp_path, nowhere, database):
     try:
         backend.experiment.log_metric("mine", 3)
         backend.experiment.log_text("hello", "note.txt")
+        backend.add_graph(torch.nn.Linear(2, 3))
         assert backend.experiment.active_run().info.run_id == backend.run_id
     finally:
         backend.close()
         mlflow.set_tracking_uri(before)
     client = mlflow.MlflowClient(database)
     assert client.get_run(backend.run_id).data.metrics == {"mine": 3}
-    assert artifacts(client, backend.run_id) == ["note.txt"]
+    assert artifacts(client, backend.run_id) == ["model.txt", "note.txt"]
+    tree = Path(client.download_artifacts(backend.run_id, "model.txt", str(tmp_path))).read_text()
+    assert "Linear(in_features=2, out_features=3" in tree
     assert mlflow.active_run() is None
 
 

@@ -11,6 +11,7 @@ import pytest
 import wandb
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.engine.visualization.test_trackers_mlflow import server  # noqa: F401 (a fixture)
 from tests.engine.visualization.test_trackers_wandb import kinds, records, rows
 from tests.engine.visualization.tracked import Curves, build, curves, train
 from visuite.engine.analysis import read_curves
@@ -98,10 +99,13 @@ def history(client: mlflow.MlflowClient, run_id: str, names: Any) -> Curves:
     return {name: sorted((one.step, one.value) for one in client.get_metric_history(run_id, name)) for name in names}
 
 
-@pytest.mark.parametrize("where", ["its own database", "a database"])
-def test_mlflow(tmp_path: Path, whole: Curves, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+@pytest.mark.parametrize("where", ["its own database", "a database", pytest.param("server", marks=pytest.mark.slow)])
+def test_mlflow(
+    tmp_path: Path, whole: Curves, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, where: str
+) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    uri = {} if where == "its own database" else {"tracking_uri": f"sqlite:///{tmp_path}/all.db"}
+    uri = {"its own database": {}, "a database": {"tracking_uri": f"sqlite:///{tmp_path}/all.db"}}.get(where)
+    uri = {"tracking_uri": request.getfixturevalue("server")} if uri is None else uri
     backend = dict(type="MLflowVisBackend", exp_name="toys", **uri)
     first = broken(tmp_path / "work", backend)
     run_id = first.visualizer.get_backend("MLflowVisBackend").run_id
