@@ -81,6 +81,7 @@ def train(rank: int, ranks: int, batch: int, iters: int, port: int, folder: str)
         default_hooks=dict(checkpoint=None),
         custom_hooks=[watch],
         launcher="pytorch" if ranks > 1 else "none",
+        env_cfg=dict(mp_cfg=dict(mp_start_method="spawn")),  # as the ranks themselves were started
         log_level="WARNING",
     ).train()
     if rank == 0:

@@ -37,11 +37,16 @@ def main() -> None:
         if args.show_dir is not None:
             hook = cfg.setdefault("default_hooks", {}).setdefault("visualization", {"type": "VisualizationHook"})
             hook.update(enable=True, out_dir=args.show_dir)
-        runner = build_runner_with_tta(cfg) if args.tta else Runner.from_cfg(cfg)
-        if args.out is not None:
-            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-        runner.test()
+        test(cfg, tta=args.tta, out=args.out)
         leave_process_group()
+
+
+def test(cfg: Config, *, tta: bool, out: str | None) -> None:
+    """Evaluate as a config describes, and dump the results to `out` where it is given."""
+    runner = build_runner_with_tta(cfg) if tta else Runner.from_cfg(cfg)
+    if out is not None:
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=out))
+    runner.test()
 
 
 if __name__ == "__main__":

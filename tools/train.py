@@ -81,7 +81,7 @@ def runner_class(cfg: Config) -> type[Runner]:
 
 @record  # torchrun then shows the traceback of the process that failed first
 def main() -> None:
-    """Train."""
+    """Read, check and train."""
     args = parse_args()
     loaded: list[Config] = []
     with one_line_errors(loaded):
@@ -91,15 +91,17 @@ def main() -> None:
         stop_on_errors(cfg)
         if args.dev_run is not None:
             dev_run(cfg, args.dev_run, runner_class(cfg))
-            leave_process_group()
-            return
-        if args.overfit is not None:
-            cfg = overfitting(cfg, args.overfit)
-        runner = runner_class(cfg).from_cfg(cfg)
-        runner.train()
-        if is_main_process():
-            print(what_a_run_left(runner.work_dir, runner.log_dir))
+        else:
+            train(cfg if args.overfit is None else overfitting(cfg, args.overfit))
         leave_process_group()
+
+
+def train(cfg: Config) -> None:
+    """Run the training that a config describes, and tell what it left."""
+    runner = runner_class(cfg).from_cfg(cfg)
+    runner.train()
+    if is_main_process():
+        print(what_a_run_left(runner.work_dir, runner.log_dir))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ optim_wrapper = dict(
     type="AmpOptimWrapper",
     dtype="bfloat16",
     constructor="YOLOv5OptimizerConstructor",
-    optimizer=dict(type="AdamW", lr=2e-3, weight_decay=0.05, batch_size_per_gpu=8),
+    optimizer=dict(type="AdamW", fused=True, lr=2e-3, weight_decay=0.05, batch_size_per_gpu=8),
     clip_grad=dict(max_norm=10),
 )
 falling = dict(type="YOLOv5ParamSchedulerHook", scheduler_type="cosine", lr_factor=0.02, max_epochs=epochs)

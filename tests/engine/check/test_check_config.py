@@ -115,6 +115,7 @@ def test_one_fault(tmp_path, old, new, path, message):
         ("by_epoch=True, max_epochs", "by_epoch=False, max_iters", "param_scheduler.1", "it does nothing"),
         ("cudnn_benchmark", "cudnn_benchmarc", "env_cfg.cudnn_benchmarc", "did you mean 'cudnn_benchmark'?"),
         ("logger=", "loger=", "default_hooks.loger", "did you mean 'logger'?"),
+        ("depth=3", "depth='3'", "model.backbone.depth", "is '3', not int"),  # of a class of the user's
         ("randomness =", "lr_config = dict(policy='step')\nrandomness =", "lr_config", "now it is param_scheduler"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
 from visuite.engine.dataset import SampleKey, SeededDataset, sample_randomness
-from visuite.engine.dataset.seeding import mix
+from visuite.engine.dataset.seeding import derived_randomness, mix, seed_generators
 
 
 class Draws(Dataset):
@@ -87,3 +87,43 @@ def test_a_wrapped_data_set_is_itself_in_everything_else():
     data.transform = "new"
     assert inner.transform == "new"
     assert len(pickle.loads(pickle.dumps(SeededDataset([1, 2, 3])))) == 3
+
+
+def draws() -> list[float]:
+    return [random.random(), float(np.random.rand()), float(torch.rand(()))]
+
+
+def test_a_derived_stream_does_not_move_the_outer_one_and_is_decided_by_it():
+    def run(seed, inside):
+        seed_generators(seed)
+        with derived_randomness():
+            found = [draws() for _ in range(inside)]
+            with derived_randomness():
+                nested = draws()
+            found.append(nested)
+        return found, draws()
+
+    few, after_few = run(5, inside=1)
+    many, after_many = run(5, inside=9)
+    assert after_few == after_many
+    assert few[0] == many[0]
+    assert len({tuple(one) for one in (*many, after_many)}) == 11  # no two streams alike
+    other, after_other = run(6, inside=1)
+    assert other[0] != few[0]
+    assert after_other != after_few
+
+
+def test_a_derived_stream_that_ends_in_an_error_leaves_the_outer_one():
+    def fail_inside():
+        with derived_randomness():
+            draws()
+            raise ZeroDivisionError
+
+    seed_generators(5)
+    with derived_randomness():
+        pass
+    expected = draws()
+    seed_generators(5)
+    with pytest.raises(ZeroDivisionError):
+        fail_inside()
+    assert draws() == expected

@@ -8,7 +8,7 @@ Activations are the elements that these operators put out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any
@@ -18,7 +18,6 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode, flop_registry
 from torch.utils.module_tracker import ModuleTracker
 
 from visuite.engine.utils.table import text_table
@@ -56,9 +55,9 @@ class Complexity:
 class _OutputCounter(TorchDispatchMode):
     """Count what the operators that have FLOPs put out, and note those nobody can count."""
 
-    def __init__(self, tracker: ModuleTracker) -> None:
+    def __init__(self, tracker: ModuleTracker, operators: Collection[Any]) -> None:
         super().__init__()
-        self.tracker = tracker
+        self.tracker, self.operators = tracker, operators
         self.outputs: dict[str, Counter[str]] = {}
         self.uncounted: Counter[str] = Counter()
 
@@ -66,7 +65,7 @@ class _OutputCounter(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         tensors = (leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
-        if packet in flop_registry:
+        if packet in self.operators:
             elements = next(tensors).numel()
             for module in self.tracker.parents:
                 self.outputs.setdefault(module, Counter())[str(packet).rpartition(".")[2]] += elements
@@ -82,10 +81,12 @@ def measure(model: nn.Module, inputs: Any) -> Complexity:
         model: Its training modes are as before afterwards.
         inputs: A tensor, a tuple of positional arguments, or a dict of keyword arguments.
     """
+    from torch.utils.flop_counter import FlopCounterMode, flop_registry  # slow to import
+
     args, kwargs = _as_call(inputs)
     modes = [(module, module.training) for module in model.modules()]
     tracker = ModuleTracker()
-    outputs, flops = _OutputCounter(tracker), FlopCounterMode(display=False)
+    outputs, flops = _OutputCounter(tracker, flop_registry), FlopCounterMode(display=False)
     called: set[nn.Module] = set()
     fused = torch.backends.mha.get_fastpath_enabled()
     hook = register_module_forward_pre_hook(lambda module, _: called.add(module))

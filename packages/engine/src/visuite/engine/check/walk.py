@@ -143,7 +143,8 @@ class Walker:
             self.findings.error(path, said, at=f"{path}.{name}")
         if signature.anything and rest is None:
             self.resembling(entry.obj, given, path)
-        self.kinds({name: cfg[name] for name in given}, {**(rest.kinds if rest else {}), **signature.kinds}, path)
+        annotated = {**(rest.kinds if rest else {}), **signature.kinds}
+        self.kinds({name: cfg[name] for name in given}, annotated, path, sure=_is_well_annotated(entry.obj))
         if route.completed:
             return
         there = {*given, *route.supplied, *entry.defaults}
@@ -180,12 +181,14 @@ class Walker:
                 said = f"{name_of(target)} takes {name!r} as it takes anything{did_you_mean(str(name), free)}"
                 self.findings.warn(path, said, at=f"{path}.{name}")
 
-    def kinds(self, given: Mapping[str, Any], annotated: Mapping[str, Any], path: str) -> None:
-        """Hold the values of arguments against their annotations."""
+    def kinds(
+        self, given: Mapping[str, Any], annotated: Mapping[str, Any], path: str, *, sure: bool = True
+    ) -> None:
+        """Hold the values of arguments against their annotations, which need not be `sure` to say all that is taken."""
         for name, value in given.items():
             said = wrong_kind(value, annotated[name]) if name in annotated else None
             if said is not None:
-                self.findings.error(f"{path}.{name}", said)
+                self.findings.add("error" if sure else "warning", f"{path}.{name}", said)
 
     def read(self, cfg: Mapping[Any, Any], path: str) -> None:
         """Warn of the keys of a plain dict that nobody reads."""
@@ -197,6 +200,11 @@ class Walker:
         for key, value in cfg.items():
             if isinstance(value, (dict, list, tuple)):
                 self.walk(value, f"{path}.{key}", route_of(str(key), route, self.scope))
+
+
+def _is_well_annotated(target: Any) -> bool:
+    """Whether annotations say all that a class takes: those of others may be narrower than their code."""
+    return getattr(target, "__module__", "").partition(".")[0] in ("visuite", "torch")
 
 
 def _holds_configs(value: Mapping[Any, Any]) -> bool:

@@ -2,19 +2,21 @@
 
 Samplers hand out `SampleKey`s, integers that also bear the seed and the epoch. The outermost
 `__getitem__` of a data set opens `sample_randomness(key)`; inside, the global generators of `random`,
-`numpy.random` and torch are that sample's own, so that a transform just draws from them. After it they
-are what they were: loading in the main process does not disturb the model's randomness.
+`numpy.random` and torch are that sample's own, so that a transform just draws from them. After it those of
+the main process are what they were: loading there does not disturb the model's randomness.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.random.mtrand import get_bit_generator, set_bit_generator
+from torch.utils.data import get_worker_info
 
 from visuite.engine.dataset.naming import NamedSamples, naming
 
@@ -75,9 +77,23 @@ def derived_randomness() -> Iterator[None]:
     However much is drawn in the block, what comes after it stays the same.
     """
     seed = mix(int(np.random.randint(2**63 - 1, dtype=np.int64)))
-    with kept_generators():
-        seed_generators(seed)
+    outer = random.getstate(), get_bit_generator(), torch.default_generator.get_state()
+    # Copying NumPy's state takes ten times as long as putting another generator in its place. That drops the Gaussian
+    # number which the outer stream may have in hand: always, so the stream stays a function of its seed.
+    spare = _SPARES.pop() if _SPARES else np.random.MT19937()
+    set_bit_generator(spare)
+    seed_generators(seed)
+    try:
         yield
+    finally:
+        random.setstate(outer[0])
+        set_bit_generator(outer[1])
+        torch.default_generator.set_state(outer[2])
+        _SPARES.append(spare)
+
+
+#: NumPy's generators that no block uses now; making one takes longer than most draws in a block.
+_SPARES: list[np.random.MT19937] = []
 
 
 @contextmanager
@@ -90,7 +106,8 @@ def sample_randomness(key: int) -> Iterator[int]:
     if not isinstance(key, SampleKey):
         yield int(key)
         return
-    with kept_generators():
+    # In a worker nothing but samples draws, and each begins with its own seed: there is nothing to keep.
+    with kept_generators() if get_worker_info() is None else nullcontext():
         seed_generators(mix(key.seed, key.epoch, int(key)))
         yield int(key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import os
@@ -66,8 +67,12 @@ def _set_torch(env_cfg: dict[str, Any]) -> None:
 
 
 def leave_process_group() -> None:
-    """Take leave of the other processes at the end of a program."""
+    """Take leave of the other processes at the end of a program, when its runs are no longer needed.
+
+    A wrapped model keeps the group's threads alive, and those that outlive the interpreter may abort the process.
+    """
     if is_distributed():
+        gc.collect()  # a run and its hooks refer to each other
         torch.distributed.destroy_process_group()
 
 
