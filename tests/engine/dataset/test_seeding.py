@@ -12,8 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import Dataset
 
-from visuite.engine.dataset import SampleKey, SeededDataset, sample_randomness
-from visuite.engine.dataset.seeding import derived_randomness, mix, seed_generators
+from visuite.engine.dataset import (
+    BaseDataset,
+    RepeatDataset,
+    SampleError,
+    SampleKey,
+    SeededDataset,
+    sample_randomness,
+)
+from visuite.engine.dataset.seeding import derived_randomness, fetch_samples, mix, seed_generators
 
 
 class Draws(Dataset):
@@ -127,3 +134,42 @@ def test_a_derived_stream_that_ends_in_an_error_leaves_the_outer_one():
     with pytest.raises(ZeroDivisionError):
         fail_inside()
     assert draws() == expected
+
+
+class Failing(Draws):
+    def __getitem__(self, index):
+        return [][index]
+
+
+class Records(BaseDataset):
+    def load_data_list(self):
+        return [{"number": number} for number in range(10)]
+
+
+def drawn(record):
+    return record["number"], *draws()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [SeededDataset(Draws()), Records(pipeline=[drawn]), RepeatDataset(Records(pipeline=[drawn]), times=1)],
+    ids=lambda data: type(data).__name__,
+)
+def test_a_batch_is_its_samples_and_leaves_the_generators(data):
+    keys = [SampleKey(index, 3, 1) for index in (4, 0, 7)]
+    alone = [data[key] for key in keys]
+    np.random.seed(0)
+    np.random.randn()  # leaves a second number in hand
+    before = np.random.get_state()
+    torch.manual_seed(0)
+    random.seed(0)
+    expected = random.Random(0).random(), torch.rand((), generator=torch.Generator().manual_seed(0))
+    assert data.__getitems__(keys) == alone
+    assert str(np.random.get_state()) == str(before)
+    assert (random.random(), torch.rand(())) == expected
+    with pytest.raises(SampleError):
+        fetch_samples(SeededDataset(Failing()), keys)
+    assert data.__getitems__(keys) == alone  # a batch that failed leaves nothing behind
+    seed_generators(1)
+    one, other = data.__getitems__([2]), data.__getitems__([2])
+    assert one != other  # plain numbers draw from the stream as it stands

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from visuite.engine.dataset.compose import Compose
 from visuite.engine.dataset.naming import SampleError, describe, naming
 from visuite.engine.dataset.records import read_record, select_records, serialize
-from visuite.engine.dataset.seeding import sample_randomness
+from visuite.engine.dataset.seeding import fetch_samples, sample_randomness
 from visuite.engine.fileio import exists, join_path, list_from_file, load
 from visuite.engine.logging import print_log
 from visuite.engine.registry import DATASETS
@@ -207,6 +207,10 @@ class BaseDataset(Dataset):
         """
         with sample_randomness(idx) as index:
             return self._fetch(self._checked(index))
+
+    def __getitems__(self, keys: Sequence[int]) -> list[Any]:
+        """Return the samples of a batch."""
+        return fetch_samples(self, keys)
 
     def _fetch(self, index: int) -> Any:
         """Make a sample; in training, draw others (from the sample's own stream) while the pipeline returns None."""

@@ -107,9 +107,27 @@ def sample_randomness(key: int) -> Iterator[int]:
         yield int(key)
         return
     # In a worker nothing but samples draws, and each begins with its own seed: there is nothing to keep.
-    with kept_generators() if get_worker_info() is None else nullcontext():
+    keeping = get_worker_info() is None and not _in_batch
+    with kept_generators() if keeping else nullcontext():
         seed_generators(mix(key.seed, key.epoch, int(key)))
         yield int(key)
+
+
+#: Whether the samples being made are those of a batch, after all of which the generators are put back.
+_in_batch = False
+
+
+def fetch_samples(dataset: Any, keys: Sequence[int]) -> list[Any]:
+    """Return the samples of a batch, for a `__getitems__`: putting generators back once takes less than after each."""
+    global _in_batch
+    if _in_batch or not all(isinstance(key, SampleKey) for key in keys):
+        return [dataset[key] for key in keys]
+    with kept_generators() if get_worker_info() is None else nullcontext():
+        _in_batch = True
+        try:
+            return [dataset[key] for key in keys]
+        finally:
+            _in_batch = False
 
 
 class SeededDataset(NamedSamples):
@@ -133,7 +151,7 @@ class SeededDataset(NamedSamples):
 
     def __getitems__(self, keys: Sequence[int]) -> list[Any]:
         """Return samples one by one, each with its own randomness, also where the data set could fetch a batch."""
-        return [self[key] for key in keys]
+        return fetch_samples(self, keys)
 
 
 def worker_init_fn(

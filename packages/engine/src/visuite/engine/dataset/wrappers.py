@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from visuite.engine.dataset.base import force_full_init
 from visuite.engine.dataset.naming import naming
-from visuite.engine.dataset.seeding import sample_randomness
+from visuite.engine.dataset.seeding import fetch_samples, sample_randomness
 from visuite.engine.registry import DATASETS
 
 
@@ -61,6 +61,10 @@ class DatasetWrapper(Dataset):
             dataset, inner = self._locate(self._checked(index))
             with naming(dataset, inner):
                 return dataset[inner]
+
+    def __getitems__(self, keys: Sequence[int]) -> list[Any]:
+        """Return the samples of a batch."""
+        return fetch_samples(self, keys)
 
     def get_subset_(self, indices: int | Sequence[int]) -> None:
         """Refuse: a part of a wrapped data set is taken before wrapping."""
