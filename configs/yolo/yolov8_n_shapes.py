@@ -1,7 +1,7 @@
 # YOLOv8-n on drawn shapes, from scratch: a few minutes on a CPU.
 _base_ = ["_base_/yolov8_n.py", "_base_/shapes.py", "_base_/adamw_short.py"]
 
-epochs, calm_epochs, channels_last = 11, 3, True
+epochs, calm_epochs, channels_last = 12, 3, True
 model = dict(bbox_head=dict(head_module=dict(num_classes=4)), train_cfg=dict(assigner=dict(num_classes=4)))
 affine = dict(_base_.train_pipeline[3], scaling_ratio_range=(0.8, 1.2))
 train_pipeline = [*_base_.train_pipeline[:3], affine, *_base_.last]
