@@ -17,6 +17,7 @@ from tests.engine.visualization.tracked import Curves, build, curves, train
 from visuite.engine.analysis import read_curves
 from visuite.engine.hooks import Hook
 from visuite.engine.runner import Runner
+from visuite.engine.visualization import MLflowVisBackend
 
 #: After these iterations the newest checkpoint is that of the first epoch, whose validation came after it.
 BREAKS_AT = 9
@@ -219,3 +220,12 @@ def test_curves_of_files_join(tmp_path: Path, whole: Curves) -> None:
         if name not in ("epoch", "iter"):
             curve = joined[name]
             assert list(zip(curve.steps, curve.values, strict=True)) == [(s, pytest.approx(v)) for s, v in points], name
+
+
+def test_a_checkpoint_does_not_hold_the_password_of_a_server(tmp_path: Path) -> None:
+    uri = "https://me:secret@tracking.example/"
+    backend = MLflowVisBackend(str(tmp_path), tracking_uri=uri)
+    backend.run_id, backend._uri = "1234", uri
+    assert backend.state_dict() == {"run_id": "1234"}
+    backend._uri = uri.replace("me:secret@", "")
+    assert backend.state_dict() == {"run_id": "1234", "tracking_uri": backend._uri}

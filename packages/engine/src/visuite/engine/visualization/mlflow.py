@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -98,8 +99,11 @@ class MLflowVisBackend(BaseVisBackend):
         atexit.register(self._end_late)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the run's id, and where it is kept."""
-        return {} if self.run_id is None else {"run_id": self.run_id, "tracking_uri": self._uri}
+        """Return the run's id, and where it is kept unless that is a secret: checkpoints are handed on."""
+        if self.run_id is None:
+            return {}
+        secret = urlsplit(self._uri).password is not None
+        return {"run_id": self.run_id, **({} if secret else {"tracking_uri": self._uri})}
 
     def resume(self, state: Mapping[str, Any], iteration: int) -> None:
         """Go on in the run of a checkpoint, if it is found where this one would be kept."""
@@ -116,14 +120,14 @@ class MLflowVisBackend(BaseVisBackend):
         except self._mlflow.MlflowException:
             run = None
         if run is None or run.info.lifecycle_stage != "active":
-            print_log(f"MLflow has no run {run_id} at {self._uri} any more: a new one begins", "current")
+            print_log(f"MLflow has no run {run_id} any more: a new one begins", "current")
             return
         self.run_id = run_id
         self._began = run.info.start_time / 1000
         self._params = dict(run.data.params)
         self._there = dict.fromkeys(run.data.metrics)
         self._client.update_run(run_id, status="RUNNING")
-        print_log(f"{type(self).__name__} goes on in run {run_id} at {self._uri}", "current")
+        print_log(f"{type(self).__name__} goes on in run {run_id}", "current")
 
     def _is_there(self, name: str, step: int) -> bool:
         """Tell whether the run had this point of a metric before it was gone on with."""
