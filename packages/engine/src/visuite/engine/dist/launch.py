@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as torch_dist
 
+from visuite.engine.dist.forking import fork_when_threads_rest
 from visuite.engine.utils.text import did_you_mean
 
 
@@ -74,6 +75,7 @@ def init_dist(
     _tell(place)
     _choose_gpu(place, backend)
     torch_dist.init_process_group(backend, **kwargs)
+    fork_when_threads_rest()
 
 
 def _usable(backend: str | None) -> str:
