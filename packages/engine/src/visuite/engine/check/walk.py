@@ -181,9 +181,7 @@ class Walker:
                 said = f"{name_of(target)} takes {name!r} as it takes anything{did_you_mean(str(name), free)}"
                 self.findings.warn(path, said, at=f"{path}.{name}")
 
-    def kinds(
-        self, given: Mapping[str, Any], annotated: Mapping[str, Any], path: str, *, sure: bool = True
-    ) -> None:
+    def kinds(self, given: Mapping[str, Any], annotated: Mapping[str, Any], path: str, *, sure: bool = True) -> None:
         """Hold the values of arguments against their annotations, which need not be `sure` to say all that is taken."""
         for name, value in given.items():
             said = wrong_kind(value, annotated[name]) if name in annotated else None

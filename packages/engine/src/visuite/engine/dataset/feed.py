@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, cast
 
-from torch.utils.data import BatchSampler, DataLoader, IterDataPipe, MapDataPipe, Sampler
+import torch.utils.data
+from torch.utils.data import BatchSampler, DataLoader, Sampler
 
 from visuite.engine.dataset.naming import named
 from visuite.engine.dataset.sampler import EndlessSampler
@@ -86,12 +87,16 @@ def epoch_batches(loader: Any, epoch: int, start: int = 0) -> Iterator[Any]:
     return itertools.islice(batches, start, None)
 
 
+#: torch's pipes, which it no longer develops: a version to come may lack them.
+_PIPES = tuple(getattr(torch.utils.data, name) for name in torch.utils.data.__all__ if name.endswith("DataPipe"))
+
+
 def all_batches(loader: Any) -> Iterator[Any]:
     """Iterate over a loader; samples that fail are named, also in one that was built by hand."""
     if not isinstance(loader, DataLoader) or isinstance(loader.batch_sampler, KeyedBatchSampler):
         return iter(loader)
     dataset = loader.dataset
-    if isinstance(dataset, (IterDataPipe, MapDataPipe)):  # torch asks these for their class
+    if isinstance(dataset, _PIPES):  # torch asks these for their class
         return iter(loader)
     loader.__dict__["dataset"] = named(dataset)  # which torch reads here alone, for the iterator and its workers
     try:
